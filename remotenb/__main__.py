@@ -1,0 +1,6 @@
+"""``python -m remotenb``."""
+
+from remotenb.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The command line: parse, call, print, exit code. Commands are imported when they are run."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from remotenb import __version__
+from remotenb.errors import RemotenbError, UsageError
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+COMMANDS = {
+    "connect": "Go to a Jupyter on HOST: the one that runs, or a new one.",
+    "demo": "See what connect does, without any server.",
+}
+
+EXIT_INTERRUPTED = 130
+EXIT_BUG = 1
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only to run it, so that --help does not wait for paramiko."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """The names, in the order in which they are told."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"remotenb.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101  our own modules
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The commands and their one line, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Documentation and example config: docs/ and config.example.toml of the project.",
+)
+@click.version_option(__version__, "--version", message="remotenb %(version)s")
+def cli() -> None:
+    """From your laptop to a running Jupyter in the NGC container of a GPU server."""
+
+
+def main() -> NoReturn:
+    """Run the command line; the exit code is of the contract (docs/reference/exit-codes.md)."""
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else it writes to stderr
+    as_json = _asks_for_json(sys.argv[1:])
+    try:
+        result = cli.main(prog_name="remotenb", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        code = EXIT_INTERRUPTED
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except click.ClickException as error:
+        hint = f"see {path} --help" if (path := _command_path(error)) else ""
+        code = _fail(UsageError(error.format_message(), hint=hint), as_json=as_json)
+    except RemotenbError as error:
+        code = _fail(error, as_json=as_json)
+    except Exception as error:
+        if os.environ.get("REMOTENB_DEBUG"):
+            raise
+        bug = RemotenbError(
+            f"a bug in remotenb: {type(error).__name__}: {error}",
+            hint="REMOTENB_DEBUG=1 shows where; please report it",
+        )
+        code = _fail(bug, as_json=as_json)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit at once: threads that wait for the network must not hold the terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            continue  # the reader of a pipe has left
+    os._exit(code)
+
+
+def _asks_for_json(argv: list[str]) -> bool:
+    own = argv[: argv.index("--")] if "--" in argv else argv
+    return "--json" in own
+
+
+def _command_path(error: click.ClickException) -> str:
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return error.ctx.command_path
+    return ""
+
+
+def _fail(error: RemotenbError, *, as_json: bool) -> int:
+    from remotenb.cli.output import print_error  # noqa: PLC0415  only when something failed
+
+    print_error(error, as_json=as_json)
+    return error.code

@@ -1,0 +1,142 @@
+"""``remotenb connect HOST``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from remotenb.cli import options, stopping
+from remotenb.cli.output import Terminal, emit, reporter
+from remotenb.cli.people import people
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from remotenb.model import Host
+    from remotenb.report import Reporter
+    from remotenb.session import Connect, Session
+    from remotenb.settings import Settings
+
+
+@click.command("connect", short_help="Go to a Jupyter on HOST.")
+@click.argument("host", metavar="HOST")
+@click.option("--json", "as_json", is_flag=True, help="Print events, one JSON object a line.")
+@click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
+@click.option("--image", metavar="I", help="Start from this image, or find one that runs it.")
+@click.option("--container", metavar="C", help="Use this container and no other.")
+@click.option("--gpus", metavar="all|auto[:N]|none|0,1", help="For a new container.  [auto]")
+@click.option(
+    "--volume",
+    "volumes",
+    metavar="SRC:DST[:ro]",
+    multiple=True,
+    help="Mount a folder of the server in a new container; ~ is your home there.",
+)
+@click.option("--port", type=int, metavar="P", help="The LOCAL port.  [the same for each notebook]")
+@click.option("--new", is_flag=True, help="Start one more, whatever runs.")
+@click.option("--engine", type=click.Choice(["auto", "docker", "host"]), help="[auto]")
+@click.option("--allow-open", is_flag=True, help="Take a server that has no token.")
+@options.common
+def command(  # noqa: PLR0913  one parameter for each option of the contract
+    *,
+    host: str,
+    as_json: bool,
+    no_browser: bool,
+    new: bool,
+    config_file: str | None,
+    verbose: int,
+    volumes: tuple[str, ...],
+    allow_open: bool,
+    **given: str | int | None,
+) -> int:
+    """Go to a Jupyter on HOST: the one that runs, or a new one in a container.
+
+    HOST is a name of your config, an alias of ssh_config, or [user@]host[:port].
+    Ctrl-C closes the tunnel; the notebook goes on, and the same command finds it again.
+    """
+    start = time.monotonic()
+    stopping.utf8_streams()
+    stopping.stop_like_ctrl_c()
+    options.set_up_logging(verbose)
+    report = reporter(as_json=as_json)
+    chosen = {
+        **given,
+        "volumes": _of_the_server(volumes, report) or None,
+        "allow_open": allow_open or None,
+        "browser": False if no_browser else None,
+    }
+    settings = options.settings(options.load_config(config_file), host, chosen)
+    connect = _planned(host, settings, report, chosen, new=new, as_json=as_json)
+    with connect.open() as session:
+        return hold(connect, session, started=start, as_json=as_json)
+
+
+def _planned(  # noqa: PLR0913  what the options say, taken apart
+    host: str,
+    settings: Settings,
+    report: Reporter,
+    chosen: Mapping[str, object],
+    *,
+    new: bool,
+    as_json: bool,
+) -> Connect:
+    from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 150 ms
+    from remotenb.spec import Wish  # noqa: PLC0415
+
+    wish = Wish(settings, new=new, image_demanded=chosen["image"] is not None)
+    return Connect(_resolved(host, settings), wish, report, people(as_json=as_json))
+
+
+def _resolved(host: str, settings: Settings) -> Host:
+    from remotenb.ssh.config import resolve  # noqa: PLC0415  see _planned
+
+    def path(text: str | None) -> Path | None:
+        return Path(text).expanduser() if text else None
+
+    return resolve(
+        settings.address or host,
+        name=host,
+        user=settings.user,
+        port=settings.ssh_port,
+        identity_file=path(settings.identity_file),
+        config_file=path(settings.ssh_config),
+    )
+
+
+def _of_the_server(volumes: tuple[str, ...], report: Reporter) -> list[str]:
+    """A shell turns ``~/work:/workspace`` into this laptop's home: turn it back."""
+    home = str(Path.home())
+    turned = []
+    for volume in volumes:
+        if home != "/" and (volume.startswith((home + "/", home + ":"))):
+            rest = volume.removeprefix(home)
+            report.warning(
+                "home_of_laptop",
+                f"{volume.split(':')[0]} is in this laptop's home; taken as "
+                f"~{rest.split(':')[0]} of the server",
+                "to be left alone by your shell, write it in quotes: '~/…'",
+            )
+            volume = "~" + rest  # noqa: PLW2901  the volume that is meant
+        turned.append(volume)
+    return turned
+
+
+def hold(connect: Connect, session: Session, *, started: float, as_json: bool) -> int:
+    """Tell that it is ready, open the browser, and hold the tunnel until somebody stops us."""
+    try:
+        ready = connect.ready(session, time.monotonic() - started)
+        connect.report.ready(ready)
+        opened = connect.wish.settings.browser and session.open_browser()
+        if not as_json and isinstance(connect.report, Terminal):
+            if not opened:
+                connect.report.say("Open this in your browser:")
+                click.echo(ready.url)
+            connect.report.say("Ctrl-C closes the tunnel; the notebook goes on.")
+        session.wait()
+    except KeyboardInterrupt as interrupt:
+        if as_json:
+            emit("closed", reason=stopping.reason(interrupt))
+    return 0

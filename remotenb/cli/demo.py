@@ -1,0 +1,135 @@
+"""``remotenb demo``: the very same ``connect``, to a server that this machine plays."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from remotenb.cli import options, stopping
+from remotenb.cli.connect import hold
+from remotenb.cli.output import Terminal, reporter
+from remotenb.errors import FarSideError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remotenb.model import Host
+    from remotenb.session import Connect
+
+STOP_TIMEOUT_S = 10.0
+
+CELL = """\
+import time
+
+for epoch in range(1, 61):
+    print(f"epoch {epoch:2}  loss {1 / epoch:.3f}")
+    time.sleep(1)
+"""
+
+
+@click.command("demo", short_help="See what connect does, without any server.")
+@click.option("--json", "as_json", is_flag=True, help="Print events, one JSON object a line.")
+@click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="P", help="The LOCAL port.")
+@options.common
+def command(
+    *, as_json: bool, no_browser: bool, port: int | None, verbose: int, **_unused: str | None
+) -> int:
+    """See what connect does, without any server.
+
+    An SSH server on this machine's loopback with throwaway keys plays the GPU box; the
+    Jupyter behind it is real, and so is every step of connect. Nothing of it is left behind.
+    """
+    start = time.monotonic()
+    stopping.utf8_streams()
+    stopping.stop_like_ctrl_c()
+    options.set_up_logging(verbose)
+    report = reporter(as_json=as_json)
+    if isinstance(report, Terminal):
+        report.say("This machine plays the server: an SSH server on its loopback, throwaway keys,")
+        report.say("a Jupyter of its own in a temporary folder. All of it goes when you stop.")
+    with _playing_the_server() as (home, host):
+        from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 150 ms
+        from remotenb.settings import Settings  # noqa: PLC0415
+        from remotenb.spec import Wish  # noqa: PLC0415
+
+        settings = Settings(
+            engine="host", browser=not no_browser, port=port, root_dir=str(home / "work")
+        )
+        connect = Connect(host, Wish(settings), report, None)
+        return _run(connect, started=start, as_json=as_json)
+
+
+def _run(connect: Connect, *, started: float, as_json: bool) -> int:
+    with connect.open() as session:
+        return hold(connect, session, started=started, as_json=as_json)
+
+
+@contextmanager
+def _playing_the_server() -> Iterator[tuple[Path, Host]]:
+    """A home with a notebook in it, and the host that leads there; all gone in the end."""
+    if os.name == "nt" or shutil.which("sh") is None:
+        raise FarSideError(
+            "the demo plays the server on this machine, and a server needs a POSIX sh",
+            hint="on Windows: run it in WSL, or go straight to a server with remotenb connect",
+        )
+    try:
+        from remotenb.embedded import EmbeddedServer  # noqa: PLC0415  an extra of the package
+    except ImportError as error:
+        raise UsageError(
+            f"the demo needs {error.name}, which is not installed",
+            hint="pip install 'remotenb[demo]'",
+        ) from None
+    folder = Path(tempfile.mkdtemp(prefix="remotenb-demo-"))
+    server = EmbeddedServer(folder, environment=_environment())
+    try:
+        with server as host:
+            _put_notebook(server.home / "work")
+            try:
+                yield server.home, host
+            finally:
+                _stop_jupyter(server.home)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _environment() -> dict[str, str]:
+    """What a login on a plain server would have, and the Jupyter that is installed beside us."""
+    beside = str(Path(sys.executable).parent)
+    kept = {k: v for k, v in os.environ.items() if k in {"LANG", "LC_ALL", "USER", "LOGNAME"}}
+    return {**kept, "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+
+
+def _put_notebook(folder: Path) -> None:
+    folder.mkdir()
+    cell: dict[str, object] = {"cell_type": "code", "execution_count": None, "metadata": {}}
+    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {
+        "cells": [{**cell, "id": "train", "outputs": [], "source": CELL}],
+        "metadata": {"kernelspec": spec},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (folder / "train.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def _stop_jupyter(home: Path) -> None:
+    """End the server that was started there, and wait until it is gone."""
+    for file in home.glob(".local/state/remotenb/*/rt/jpserver-*.json"):
+        pid = int(file.stem.removeprefix("jpserver-"))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)  # its own clean-up takes the file away last

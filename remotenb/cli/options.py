@@ -1,0 +1,107 @@
+"""Options that every command has, and what they mean: config, ssh_config, diagnosis."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from remotenb.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from remotenb.settings import Config, Settings
+
+CONFIG_LIMIT = 1 << 20
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config``, ``-F``, ``-v``."""
+    for option in (
+        click.option("-v", "--verbose", count=True, help="Say more; -vv for all there is."),
+        click.option(
+            "-F", "--ssh-config", metavar="FILE", help="Use this ssh_config, as ssh -F does."
+        ),
+        click.option(
+            "--config",
+            "config_file",
+            metavar="FILE",
+            envvar="REMOTENB_CONFIG",
+            help="Use this config file.  [env: REMOTENB_CONFIG]",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def default_config_file() -> Path:
+    """Where the config is when nobody says."""
+    from platformdirs import user_config_path  # noqa: PLC0415  19 ms
+
+    return user_config_path("remotenb", appauthor=False) / "config.toml"
+
+
+def load_config(named: str | None) -> Config:
+    """The config file that was named, or the usual one if there is one.
+
+    Raises :class:`ConfigError`, which names the file.
+    """
+    from remotenb.settings import Config, parse  # noqa: PLC0415  msgspec
+
+    file = Path(named).expanduser() if named else default_config_file()
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(CONFIG_LIMIT + 1)
+    except FileNotFoundError:
+        if named:
+            raise ConfigError(f"no config file {file}", hint="check --config") from None
+        return Config()
+    except IsADirectoryError:
+        raise ConfigError(f"{file} is a directory", hint="name the file in it") from None
+    except OSError as error:
+        hint = "is it readable, and a file?"
+        raise ConfigError(f"cannot read {file}: {error.strerror}", hint=hint) from None
+    if len(raw) > CONFIG_LIMIT:
+        raise ConfigError(f"{file} is over 1 MiB: not a config file", hint="check --config")
+    try:
+        return parse(raw.decode("utf-8-sig"), source=str(file))
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        hint = "save it as UTF-8"
+        raise ConfigError(f"{file}: not UTF-8 (line {line})", hint=hint) from None
+
+
+def settings(config: Config, host: str, options: Mapping[str, object]) -> Settings:
+    """The settings of ``host``, from all four places."""
+    from remotenb.settings import settings_for  # noqa: PLC0415  msgspec
+
+    return settings_for(config, host, environment=os.environ, options=options)
+
+
+_TOKEN = re.compile(r"(token[=: ]+|Authorization: \w+ )[^\s&'\"]+", re.IGNORECASE)
+
+
+class _Redacted(logging.Formatter):
+    """No token in a log line, whoever wrote it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _TOKEN.sub(r"\1***", super().format(record))
+
+
+def set_up_logging(verbose: int) -> None:
+    """``-v``: what remotenb decides; ``-vv``: every detail, paramiko's too. On stderr."""
+    if not verbose:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Redacted("%(relativeCreated)6d ms %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
+    if verbose == 1:
+        logging.getLogger("paramiko").setLevel(logging.WARNING)

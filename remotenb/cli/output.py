@@ -1,0 +1,144 @@
+"""What is printed, for people (stderr) and for scripts (stdout, one JSON object a line)."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from remotenb.clock import timestamp
+from remotenb.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from remotenb.errors import RemotenbError
+    from remotenb.report import Ready, Reporter
+
+
+def reporter(*, as_json: bool) -> Reporter:
+    """Who listens to a session."""
+    return JsonLines() if as_json else Terminal()
+
+
+def emit(event: str, **members: object) -> None:
+    """One event, at once: a script may wait for it."""
+    line = json.dumps({"event": event, "time": timestamp(), **members})
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class JsonLines:
+    """The events of the contract; steps are for people."""
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:  # noqa: ARG002  Reporter's signature
+        """Nothing: steps are not events."""
+        yield
+
+    def warning(self, code: str, message: str, hint: str) -> None:
+        """A ``warning`` event."""
+        emit("warning", code=code, message=message, hint=hint)
+
+    def ready(self, ready: Ready) -> None:
+        """The ``ready`` event; its url carries the token."""
+        server = ready.server
+        emit(
+            "ready",
+            host=ready.host,
+            url=ready.url,
+            local_port=ready.local_port,
+            engine=ready.engine,
+            container=server.container.name if server.container else None,
+            image=server.container.image if server.container else None,
+            reused=ready.reused,
+            joined=False,
+            relay=False,
+            server={
+                "version": server.version,
+                "base_url": server.base_url,
+                "root_dir": server.root_dir,
+                "port": server.port,
+                "started": server.started,
+            },
+            elapsed=round(ready.elapsed, 3),
+        )
+
+
+class Terminal:
+    """Steps and a calm summary, on stderr; plain lines when it is not a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415  42 ms that --help need not pay
+
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Show that it goes on, then what it took."""
+        start = time.monotonic()
+        shown = plain(text)
+        if self._console.is_terminal:
+            with self._console.status(_escaped(shown) + " …", spinner="dots"):
+                yield
+        else:
+            self._say(f"{shown} …")
+            yield
+        self._say(f"[green]✓[/] {_escaped(shown)} [dim]({time.monotonic() - start:.1f} s)[/]")
+
+    def warning(self, code: str, message: str, hint: str) -> None:  # noqa: ARG002  the code is for scripts
+        """A line and what to do about it."""
+        self._say(f"[yellow]![/] {_escaped(message)}")
+        self._say(f"  [dim]{_escaped(hint)}[/]")
+
+    def ready(self, ready: Ready) -> None:
+        """The summary."""
+        container = ready.server.container
+        rows = [("host", ready.host)]
+        if container:
+            rows += [("container", container.name), ("image", container.image)]
+            rows += [("GPUs", ready.gpus or "none")]
+        rows += [("notebook", f"{'found' if ready.reused else 'started'}, {_kind(ready)}")]
+        rows += [("address", ready.address)]
+        self._say("")
+        for name, value in rows:
+            self._say(f"  [dim]{name:10}[/] {_escaped(value)}")
+        self._say("")
+
+    def say(self, text: str) -> None:
+        """A plain line."""
+        self._say(_escaped(text))
+
+    def _say(self, markup: str) -> None:
+        _print(self._console, markup)
+
+
+def _kind(ready: Ready) -> str:
+    return f"Jupyter {ready.server.version or 'of unknown version'}"
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape  # noqa: PLC0415  see Terminal
+
+    return escape(plain(text))
+
+
+def _print(console: Console, markup: str) -> None:
+    console.print(markup)
+
+
+def print_error(error: RemotenbError, *, as_json: bool) -> None:
+    """The one place where an error is shown."""
+    message, hint, detail = plain(error.message), plain(error.hint), plain(error.detail)
+    if as_json:
+        members = {"code": error.code, "error": type(error).__name__, "message": message}
+        emit("error", **members, hint=hint, detail=detail or None)
+    for line in detail.splitlines():
+        print(f"  | {line}", file=sys.stderr)
+    print(f"remotenb: {message}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {hint}", file=sys.stderr)

@@ -1,0 +1,55 @@
+"""Asking a person: only where both ends are a terminal, and never with --json."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from remotenb.model import Secret
+from remotenb.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remotenb.model import Image
+    from remotenb.session import People
+
+
+def people(*, as_json: bool) -> People | None:
+    """Whoever sits at the terminal; None when nobody does."""
+    if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    return Person()
+
+
+class Person:
+    """Questions go to stderr: stdout is for data."""
+
+    def agree(self, question: str) -> bool:
+        """Ask until the answer is yes or no, written out, as ssh does."""
+        while True:
+            click.echo(plain(question), nl=False, err=True)
+            answer = sys.stdin.readline().strip().lower()
+            if answer in {"yes", "no", ""}:
+                return answer == "yes"
+            question = "Please type yes or no: "
+
+    def secret(self, prompt: str) -> Secret | None:
+        """Ask for something that is not shown."""
+        answer = click.prompt(
+            plain(prompt).rstrip(": "), default="", hide_input=True, show_default=False, err=True
+        )
+        return Secret(answer) if answer else None
+
+    def choose_image(self, images: Sequence[Image]) -> str | None:
+        """Show the box's images by number; nothing chosen is None."""
+        if not images:
+            return None
+        click.echo("Nothing runs there. Start from which image?", err=True)
+        for number, image in enumerate(images, 1):
+            click.echo(f"  {number:2}  {plain(image.ref)}  ({plain(image.size)})", err=True)
+        numbers = click.IntRange(0, len(images))
+        chosen = click.prompt("Number (0 for none)", type=numbers, default=0, err=True)
+        return images[chosen - 1].ref if chosen else None

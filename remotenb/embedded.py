@@ -1,0 +1,126 @@
+"""A small SSH server on the loopback: what ``demo`` talks to, and tests where no sshd can run.
+
+It is asyncssh's, with one key that may log in, commands run by this machine's ``sh``, and
+forwards to the loopback alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from remotenb.model import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+START_TIMEOUT_S = 10.0
+
+
+class _Server(asyncssh.SSHServer):
+    """Forwards to the loopback, and nowhere else."""
+
+    def connection_requested(
+        self,
+        dest_host: str,
+        dest_port: int,  # noqa: ARG002  asyncssh's signature
+        orig_host: str,  # noqa: ARG002
+        orig_port: int,  # noqa: ARG002
+    ) -> bool:
+        """Whether a forward may be opened."""
+        return dest_host in {"127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Commands:
+    """Runs what a client asks for, in a home of its own."""
+
+    home: Path
+    environment: Mapping[str, str]
+
+    async def run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        """One command by ``sh -c``, its three streams passed on."""
+        child = await asyncio.create_subprocess_exec(
+            *("sh", "-c", process.command or ":"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.home,
+            env={**self.environment, "HOME": str(self.home)},
+        )
+        await process.redirect(child.stdin, child.stdout, child.stderr)
+        process.exit(await child.wait())
+
+
+class EmbeddedServer:
+    """An SSH server in a thread of this process; a context manager."""
+
+    def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
+        """Keys go into ``folder``, which must be private; the commands' home is in it too."""
+        self._folder = folder
+        self._environment = environment
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self.home = folder / "home"
+
+    def __enter__(self) -> Host:
+        """Start; the host that leads here, its key already known."""
+        self.home.mkdir(exist_ok=True)
+        user_key = asyncssh.generate_private_key("ssh-ed25519")
+        host_key = asyncssh.generate_private_key("ssh-ed25519")
+        identity = self._folder / "id_ed25519"
+        user_key.write_private_key(str(identity))
+        identity.chmod(0o600)
+        self._thread.start()
+        listening = asyncio.run_coroutine_threadsafe(
+            self._listen(host_key, user_key.export_public_key()), self._loop
+        )
+        self._acceptor = listening.result(START_TIMEOUT_S)
+        port = self._acceptor.get_port()
+        known_hosts = self._folder / "known_hosts"
+        public = host_key.export_public_key().decode()
+        known_hosts.write_text(f"[127.0.0.1]:{port} {public}", encoding="utf-8")
+        return Host(
+            name="demo",
+            hostname="127.0.0.1",
+            user=getuser(),
+            port=port,
+            identity_files=(identity,),
+            identities_only=True,
+            identity_agent="none",
+            user_known_hosts=(known_hosts,),
+            strict_host_key="yes",
+        )
+
+    async def _listen(self, host_key: asyncssh.SSHKey, user_key: bytes) -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_factory=_Server,
+            server_host_keys=[host_key],
+            authorized_client_keys=asyncssh.import_authorized_keys(user_key.decode()),
+            process_factory=_Commands(self.home, self._environment).run,
+            encoding=None,
+        )
+
+    def __exit__(self, *_exc: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(START_TIMEOUT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(START_TIMEOUT_S)
+        self._loop.close()
+
+    async def _shut(self) -> None:
+        if self._acceptor is not None:
+            self._acceptor.close()
+            await self._acceptor.wait_closed()
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)

@@ -1,0 +1,83 @@
+"""Docker's command line: argv in, nothing run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remotenb.model import ContainerSpec, Mount
+
+STATE_TARGET = "/run/remotenb"
+"""Where a container that we start sees its state folder."""
+
+JUPYTER_PORT = 8888
+
+LABEL_NAME = "remotenb.name"
+LABEL_USER = "remotenb.user"
+
+Argv = tuple[str, ...]
+
+
+class Engine(Protocol):
+    """What the launch of a container asks of an engine."""
+
+    def create(self, spec: ContainerSpec, command: Sequence[str]) -> Argv:
+        """Make a container, not started, that runs ``command`` through its entry point."""
+
+    def prefix(self) -> Argv:
+        """The engine's command itself, for example ``sudo -n docker``."""
+
+
+class Docker:
+    """``docker``, or ``sudo -n docker``."""
+
+    def __init__(self, argv: Argv) -> None:
+        self._argv = argv
+
+    def prefix(self) -> Argv:
+        """The command itself."""
+        return self._argv
+
+    def create(self, spec: ContainerSpec, command: Sequence[str]) -> Argv:
+        """``docker create``: published on the box's loopback only, never pulled."""
+        return (
+            *self._argv,
+            "create",
+            "--pull=never",
+            f"--name={spec.name}",
+            "--init",
+            "--restart=no",  # until it is known to work; then unless-stopped
+            f"--label={LABEL_NAME}={spec.name}",
+            f"--label={LABEL_USER}={spec.owner}",
+            f"--publish=127.0.0.1::{JUPYTER_PORT}",
+            *((f"--gpus={spec.gpus}",) if spec.gpus else ()),
+            *((f"--ipc={spec.ipc}",) if spec.ipc else ()),
+            *((f"--shm-size={spec.shm_size}",) if spec.shm_size else ()),
+            *(f"--ulimit={limit}" for limit in spec.ulimits),
+            f"--mount=type=bind,{_csv('src=' + spec.state_dir)},dst={STATE_TARGET}",
+            *(_mount(mount) for mount in spec.mounts),
+            f"--env=JUPYTER_TOKEN_FILE={STATE_TARGET}/token",
+            f"--env=JUPYTER_RUNTIME_DIR={STATE_TARGET}/rt",
+            *(f"--env={name}={value}" for name, value in spec.env),
+            *((f"--workdir={spec.root_dir}",) if spec.root_dir else ()),
+            *spec.run_args,
+            spec.image,
+            *command,
+        )
+
+
+def _mount(mount: Mount) -> str:
+    """Always ``--mount``: ``-v`` makes a missing folder, as root and without a word."""
+    read_only = ",readonly" if mount.read_only else ""
+    return (
+        f"--mount=type=bind,{_csv('src=' + mount.source)},{_csv('dst=' + mount.target)}{read_only}"
+    )
+
+
+def _csv(field: str) -> str:
+    """One field of ``--mount``, which is CSV: a comma or a quote needs quotes around it."""
+    if '"' in field or "," in field:
+        return '"' + field.replace('"', '""') + '"'
+    return field

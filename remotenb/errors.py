@@ -1,0 +1,207 @@
+"""What can go wrong, as one tree; each leaf is the ``error`` of a JSON event.
+
+::
+
+    RemotenbError                       1   a bug, or nothing more precise
+    ├─ UsageError                       2   the command line
+    │  └─ ConfigError                       a config file or a value in it
+    ├─ LinkError                        3   no SSH connection
+    │  ├─ HostUnknown                       the name does not resolve
+    │  ├─ HostUnreachable  (passing)        no TCP, or no answer in time
+    │  ├─ LinkLost         (passing)        it was there, and went away
+    │  ├─ ProtocolFailed   (passing)        the peer does not talk SSH as we do
+    │  ├─ HostKeyUnknown                    nobody is there to be asked
+    │  ├─ HostKeyChanged                    or revoked: never go on
+    │  ├─ AuthenticationFailed              no key was accepted
+    │  ├─ KeyUnusable                       a key file that cannot be read
+    │  └─ SshConfigError                    ssh_config asks for what we cannot do
+    ├─ FarSideError                     4   the machine, its engine, its images
+    │  ├─ ShellUnusable                     the login shell did not run our script
+    │  ├─ ScriptFailed                      a script of ours failed over there
+    │  ├─ EngineMissing / EngineNotPermitted / EngineDown / EngineRefused
+    │  ├─ ImageMissing / NoImage
+    │  ├─ ContainerMissing / ContainerNotRunning / NameTaken
+    │  ├─ GpuUnavailable
+    │  ├─ DiskFull
+    │  ├─ MountMissing
+    │  ├─ JupyterMissing / JupyterFailed / JupyterNotReady
+    │  └─ ServerOpen / ServerUnreachable
+    ├─ LocalError                       5   the laptop's port
+    │  └─ PortTaken
+    └─ ServerGone                       6   it was there, and does not come back
+
+``passing`` says whether trying again may help; the exit code belongs to the branch.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RemotenbError(Exception):
+    """One clear line, a hint that says what to do, and perhaps a log's tail as ``detail``."""
+
+    code: ClassVar[int] = 1
+    passing: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.detail = detail
+
+
+class UsageError(RemotenbError):
+    """The command line asks for something that makes no sense."""
+
+    code = 2
+
+
+class ConfigError(UsageError):
+    """A config file that cannot be read, or a value in it that cannot be used."""
+
+
+class LinkError(RemotenbError):
+    """There is no SSH connection."""
+
+    code = 3
+
+
+class HostUnknown(LinkError):
+    """The host's name does not resolve."""
+
+
+class HostUnreachable(LinkError):
+    """No TCP connection, or no SSH banner in time."""
+
+    passing = True
+
+
+class LinkLost(LinkError):
+    """The connection was there, and ended."""
+
+    passing = True
+
+
+class ProtocolFailed(LinkError):
+    """The peer ended the handshake, or speaks nothing that we speak."""
+
+    passing = True
+
+
+class HostKeyUnknown(LinkError):
+    """The host's key is in no known_hosts file, and nobody said that it is right."""
+
+
+class HostKeyChanged(LinkError):
+    """The host's key is not the one known_hosts has, or is revoked."""
+
+
+class AuthenticationFailed(LinkError):
+    """The server accepted none of the keys."""
+
+
+class KeyUnusable(LinkError):
+    """A private key that cannot be read or decrypted here."""
+
+
+class SshConfigError(LinkError):
+    """ssh_config is wrong, or asks for what remotenb cannot do."""
+
+
+class FarSideError(RemotenbError):
+    """The link is fine; the machine behind it is not as it should be."""
+
+    code = 4
+
+
+class ShellUnusable(FarSideError):
+    """The login shell over there did not run a plain ``sh``."""
+
+
+class ScriptFailed(FarSideError):
+    """A script of ours failed over there in a way that we did not foresee."""
+
+
+class EngineMissing(FarSideError):
+    """There is no container engine."""
+
+
+class EngineNotPermitted(FarSideError):
+    """The user may not talk to the engine."""
+
+
+class EngineDown(FarSideError):
+    """The engine's daemon does not answer."""
+
+
+class EngineRefused(FarSideError):
+    """The engine refused a command, in words that we do not know."""
+
+
+class ImageMissing(FarSideError):
+    """The image is not on the machine."""
+
+
+class NoImage(FarSideError):
+    """Nothing runs, and no image was named to start from."""
+
+
+class ContainerMissing(FarSideError):
+    """No container of that name."""
+
+
+class ContainerNotRunning(FarSideError):
+    """The container that was asked for does not run."""
+
+
+class NameTaken(FarSideError):
+    """The container's name belongs to somebody else's container."""
+
+
+class GpuUnavailable(FarSideError):
+    """The GPUs that were asked for cannot be had."""
+
+
+class DiskFull(FarSideError):
+    """No space left on the machine."""
+
+
+class MountMissing(FarSideError):
+    """A folder that should be mounted is not there and cannot be made."""
+
+
+class JupyterMissing(FarSideError):
+    """There is no Jupyter in the image, the container, or on the host."""
+
+
+class JupyterFailed(FarSideError):
+    """Jupyter ended before it was ready."""
+
+
+class JupyterNotReady(FarSideError):
+    """Jupyter did not answer before the deadline."""
+
+
+class ServerOpen(FarSideError):
+    """A Jupyter server that lets anybody in."""
+
+
+class ServerUnreachable(FarSideError):
+    """A Jupyter server that runs where no forward of sshd's reaches."""
+
+
+class LocalError(RemotenbError):
+    """Something on the laptop itself."""
+
+    code = 5
+
+
+class PortTaken(LocalError):
+    """No local port could be bound."""
+
+
+class ServerGone(RemotenbError):
+    """The server was there, and does not come back."""
+
+    code = 6

@@ -1,0 +1,47 @@
+# Starts Jupyter in the place of this shell, whichever generation is here.
+# In: $1 the address to bind, $2 the port, or "any". The token's file and the runtime
+# directory come by the environment, which both generations read.
+address=$1 port=$2
+
+python=$(command -v python3 || command -v python) || {
+    echo "@missing python"
+    exit 127
+}
+found=$("$python" - <<'PYTHON'
+try:
+    from importlib.metadata import version
+except ImportError:
+    from pkg_resources import get_distribution
+    def version(name):
+        return get_distribution(name).version
+for name in ("jupyterlab", "notebook"):
+    try:
+        print(name, version(name))
+        break
+    except Exception:
+        pass
+PYTHON
+)
+
+# Lab 3 and notebook 7 run on jupyter_server; before them both ran on notebook's own server,
+# which silently ignores ServerApp's options.
+case $found in
+    "jupyterlab "[0-2].*) command=lab app=NotebookApp ;;
+    "jupyterlab "*) command=lab app=ServerApp ;;
+    "notebook "[0-6].*) command=notebook app=NotebookApp ;;
+    "notebook "*) command=notebook app=ServerApp ;;
+    *)
+        echo "@missing jupyter"
+        exit 127
+        ;;
+esac
+
+# With port 0 the old server writes port 0 into its runtime file, which helps nobody.
+retries=0
+if [ "$port" = any ]; then
+    if [ "$app" = ServerApp ]; then port=0; else port=8888 retries=50; fi
+fi
+
+set -- "$command" --no-browser --allow-root "--ip=$address" "--port=$port" "--$app.port_retries=$retries"
+if command -v jupyter >/dev/null 2>&1; then exec jupyter "$@"; fi
+exec "$python" -m jupyter "$@"

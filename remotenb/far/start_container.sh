@@ -1,0 +1,36 @@
+# Makes a container and starts it; without parameters, starts the one of that NAME again.
+# In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), FOLDERS (to be mounted, one a line),
+# ENGINE (the engine's command); the parameters are the command that creates the container.
+# What fails leaves nothing behind; its words go to stderr.
+
+made=
+undo() {
+    [ -z "$id" ] || $ENGINE rm -f "$id" >/dev/null 2>&1
+    [ -z "$made" ] || rm -rf "$STATE"
+    exit "$1"
+}
+
+# as the user and before the engine, which would make a missing folder root's
+while IFS= read -r folder; do
+    [ -z "$folder" ] || [ -e "$folder" ] || mkdir -p "$folder" || undo 1
+done <<FOLDERS
+$FOLDERS
+FOLDERS
+
+umask 077
+[ -d "$STATE" ] || made=1
+mkdir -p "$STATE/rt" && printf '%s\n' "$SERVE" >"$STATE/serve.sh" || undo 1
+# the token outlives the container: with it and the port the browser's login goes on
+[ -s "$STATE/token" ] || printf '%s' "$TOKEN" >"$STATE/token" || undo 1
+
+id=
+if [ $# -gt 0 ]; then
+    id=$("$@") || undo 1
+fi
+rm -f "$STATE"/rt/*server-*.json
+$ENGINE start "$NAME" >/dev/null || undo 1
+
+echo "@token $(cat "$STATE/token")"
+$ENGINE inspect -f '@id {{.Id}}{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}}
+@port {{$port}} {{.HostIp}} {{.HostPort}}{{end}}{{end}}{{range .NetworkSettings.Networks}}
+@address {{.IPAddress}}{{end}}' "$NAME"

@@ -1,0 +1,139 @@
+"""Is that a Jupyter, does it let us in, and since when does it run? Asked over HTTP.
+
+Every question goes the way the browser will go. ``/api`` answers anybody, ``/api/status``
+only those who are let in; neither counts as activity. ``Authorization: token`` is the one
+form that both generations take.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from remotenb.model import Access, Endpoint, Found, Rejected, Secret, Server
+from remotenb.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ANSWER_TIMEOUT_S = 8.0
+ANSWER_LIMIT = 1 << 16
+MAX_CANDIDATES = 16
+AT_ONCE = 8
+
+Connect = Callable[[Endpoint], socket.socket]
+"""A connected socket to an endpoint of the far side; raises :class:`OSError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: dict[str, object]
+
+
+def ask(
+    connect: Connect, endpoint: Endpoint, path: str, token: Secret | None = None
+) -> _Answer | None:
+    """GET ``path``; None when nothing that speaks HTTP answers within 8 s."""
+    try:
+        sock = connect(endpoint)
+    except OSError:
+        return None
+    connection = http.client.HTTPConnection("127.0.0.1", endpoint.port)
+    try:
+        sock.settimeout(ANSWER_TIMEOUT_S)
+        connection.sock = _tls(sock) if endpoint.secure else sock
+        headers = {"Authorization": f"token {token.reveal()}"} if token else {}
+        connection.request("GET", path, headers=headers | {"Connection": "close"})
+        response = connection.getresponse()
+        body = json.loads(response.read(ANSWER_LIMIT) or b"{}")
+        return _Answer(response.status, body if isinstance(body, dict) else {})
+    except ValueError:
+        return _Answer(response.status, {})
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+        sock.close()
+
+
+def _tls(sock: socket.socket) -> ssl.SSLSocket:
+    """A server's self-signed certificate proves nothing; the SSH link under it already did."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(sock)
+
+
+def verify(found: Found, connect: Connect) -> Server | Rejected:
+    """Find the endpoint of ``found`` that answers, and see whether the file told the truth."""
+    reason = found.obstacle or "nothing to dial"
+    for endpoint in found.endpoints:
+        checked = _check(endpoint, found, connect)
+        if isinstance(checked, Server):
+            return checked
+        reason = checked
+    return Rejected(found, reason)
+
+
+def _check(endpoint: Endpoint, found: Found, connect: Connect) -> Server | str:
+    """Three questions at once; a token alone proves little, as an open server takes any."""
+    base, token = found.file.base_url, found.file.token
+    with ThreadPoolExecutor(3) as pool:
+        about = pool.submit(ask, connect, endpoint, base + "api")
+        stranger = pool.submit(ask, connect, endpoint, base + "api/status")
+        insider = pool.submit(ask, connect, endpoint, base + "api/status", token or None)
+    version, outside, inside = about.result(), stranger.result(), insider.result()
+    if version is None or outside is None or inside is None:
+        return "nothing answers there"
+    if version.status != HTTPStatus.OK or not isinstance(version.body.get("version"), str):
+        return f"no Jupyter under {base}"
+    access = _access(outside.status, inside.status, has_token=bool(token))
+    if access is None:
+        return "it does not know that token"
+    status = outside.body if access == "open" else inside.body
+    return Server(
+        endpoint=endpoint,
+        token=token if access == "token" else Secret(""),
+        base_url=base,
+        access=access,
+        version=plain(str(version.body["version"]))[:40],
+        root_dir=found.file.root_dir,
+        port=found.file.port,
+        started=_time(status.get("started")),
+        kernels=kernels if isinstance(kernels := status.get("kernels"), int) else 0,
+        container=found.container,
+        exposed=found.exposed,
+    )
+
+
+def _access(outside: int, inside: int, *, has_token: bool) -> Access | None:
+    if outside == HTTPStatus.OK:
+        return "open"
+    if inside == HTTPStatus.OK and has_token:
+        return "token"
+    refused = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+    return "password" if outside in refused and not has_token else None
+
+
+def _time(text: object) -> str | None:
+    """RFC 3339 in UTC, as both generations write it; None for anything else."""
+    pattern = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"
+    return text if isinstance(text, str) and re.fullmatch(pattern, text) else None
+
+
+def verify_all(found: Sequence[Found], connect: Connect) -> list[Server | Rejected]:
+    """Verify the most promising candidates, several at once."""
+    promising = sorted(found, key=lambda one: (not one.file.alive, -one.file.modified))
+    if not promising:
+        return []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda one: verify(one, connect), promising[:MAX_CANDIDATES]))

@@ -1,0 +1,290 @@
+"""Starting: what is said to the far side to make a server run, and what comes back.
+
+Whatever is begun here is either ready in the end, or taken away again.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from remotenb import far
+from remotenb.engines.complaints import understand
+from remotenb.engines.docker import JUPYTER_PORT, STATE_TARGET, Docker
+from remotenb.errors import (
+    DiskFull,
+    JupyterFailed,
+    JupyterMissing,
+    JupyterNotReady,
+    MountMissing,
+    RemotenbError,
+    ScriptFailed,
+    ServerOpen,
+)
+from remotenb.jupyter import verify
+from remotenb.model import Container, Endpoint, Found, RuntimeFile, Secret, Server
+from remotenb.reach import ANY, LOOPBACK, in_container, on_host
+from remotenb.scan import parse_scan, records
+from remotenb.text import one_line, tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from remotenb.clock import Clock
+    from remotenb.jupyter import Connect
+    from remotenb.model import Probe, StartContainer, StartServer
+    from remotenb.ssh.link import Link
+
+logger = logging.getLogger(__name__)
+
+ENGINE_TIMEOUT_S = 120.0
+"""For an engine's own work: making a container of a large image on a slow disk."""
+
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 0.25
+LOOK_EVERY_S = 1.0
+"""How often it is asked whether a container that is not ready still lives."""
+
+LOG_LINES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """What a launch works with."""
+
+    link: Link
+    probe: Probe
+    connect: Connect
+    clock: Clock
+    start_timeout: float
+    """Seconds from the start until the server must answer."""
+    root_dir: str = ""
+    """Where a server on the host or in a running container starts; its own default if empty."""
+
+    def container(self, plan: StartContainer) -> Server:
+        """Make the planned container, or start it again, and wait for its server."""
+        engine, spec = Docker(self.probe.engine.argv), plan.spec
+        serve = ("sh", f"{STATE_TARGET}/serve.sh", ANY, str(JUPYTER_PORT))
+        done = self.link.script(
+            far.source("start_container.sh"),
+            *(() if plan.existing else engine.create(spec, serve)),
+            timeout=ENGINE_TIMEOUT_S,
+            NAME=spec.name,
+            STATE=spec.state_dir,
+            TOKEN=secrets.token_urlsafe(32),
+            SERVE=far.source("serve.sh"),
+            FOLDERS="\n".join(mount.source for mount in spec.mounts),
+            ENGINE=self._engine,
+        )
+        if done.code != 0:
+            raise _why_not_started(done.err, self.probe)
+        facts = records(done.out.decode("utf-8", "replace"))
+        found = _found_in_new(plan, facts)
+        with self._undone_unless_ready(spec.name, "" if plan.existing else spec.state_dir):
+            server = self._until_ready(found, lambda: self._look_at(spec.name))
+            self._keep(spec.name)
+        return server
+
+    def server(self, plan: StartServer) -> Server:
+        """Start Jupyter in a running container, or on the host, and wait for it."""
+        container = plan.container
+        own_network = container is not None and container.network != "host"
+        token = secrets.token_urlsafe(32)
+        where: tuple[str, ...] = ("env", "INSIDE=host")
+        if container:
+            where = (*self.probe.engine.argv, "exec", "-i", "-e", "INSIDE=container", container.id)
+        done = self.link.script(
+            'printf "%s" "$TOKEN" | "$@"',
+            *where,
+            *("sh", "-c", far.source("start_server.sh"), "sh"),
+            *(ANY if own_network else LOOPBACK, far.source("serve.sh")),
+            *(str(int(self.start_timeout)), self.root_dir),
+            timeout=self.start_timeout + 30,
+            TOKEN=token,
+        )
+        facts = records(done.out.decode("utf-8", "replace"))
+        files = parse_scan(done.out).files
+        if done.code != 0 or not files:
+            place = f"container {container.name}" if container else "that machine"
+            raise _why_no_server(facts, done.err, place, self.start_timeout)
+        file = replace(files[0], token=Secret(token))
+        found = _found_started(container, file)
+        try:
+            return self._until_ready(found, lambda: None)
+        except BaseException:
+            self._stop(file, container)
+            raise
+
+    @property
+    def _engine(self) -> str:
+        return shlex.join(self.probe.engine.argv)
+
+    def _until_ready(self, found: Found, look: Callable[[], None]) -> Server:
+        """Ask until it lets us in with our token; ``look`` raises when it cannot come any more."""
+        start = look_at = self.clock.now()
+        pause = FIRST_PAUSE_S
+        while True:
+            answer = verify(found, self.connect)
+            now = self.clock.now()
+            if isinstance(answer, Server):
+                return _only_by_token(answer)
+            if now - start > self.start_timeout:
+                raise JupyterNotReady(
+                    f"Jupyter did not get ready in {self.start_timeout:g} s: {answer.reason}",
+                    hint="its log is above; a slow machine needs a longer start_timeout",
+                )
+            if now - look_at > LOOK_EVERY_S:
+                look()
+                look_at = now
+            self.clock.sleep(pause)
+            pause = min(pause * 1.5, LAST_PAUSE_S)
+
+    def _look_at(self, name: str) -> None:
+        """Raise if the container ended, with the end of its log."""
+        state, log = self._state_and_log(name)
+        if state.startswith("running"):
+            return
+        if "@missing" in log:
+            raise JupyterMissing(
+                "there is no Jupyter in that image",
+                hint="choose an image with Jupyter, or make one: pip install jupyterlab, "
+                "then docker commit",
+                detail=log,
+            )
+        raise JupyterFailed(
+            f"Jupyter ended before it was ready ({one_line(state) or 'its container is gone'})",
+            hint="the end of its log tells why",
+            detail=log,
+        )
+
+    def _state_and_log(self, name: str) -> tuple[str, str]:
+        source = (
+            "$ENGINE inspect -f '{{.State.Status}}, exit code {{.State.ExitCode}}' \"$1\"\n"
+            f'$ENGINE logs --tail {LOG_LINES} "$1" 2>&1 | tail -c 16384'
+        )
+        done = self.link.script(source, name, timeout=20, ENGINE=self._engine)
+        state, _, log = done.out.decode("utf-8", "replace").partition("\n")
+        return state, tail(log, LOG_LINES)
+
+    def _keep(self, name: str) -> None:
+        """From now on the engine starts it again after a crash or a reboot."""
+        source = '$ENGINE update --restart=unless-stopped "$1" >/dev/null'
+        done = self.link.script(source, name, timeout=20, ENGINE=self._engine)
+        if done.code != 0:
+            logger.warning("no restart policy: %s", one_line(done.err))
+
+    @contextmanager
+    def _undone_unless_ready(self, name: str, state_dir: str) -> Iterator[None]:
+        """On any failure, Ctrl-C too: a new container goes, one that was there is stopped."""
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, JupyterNotReady):
+                error.detail = error.detail or self._state_and_log(name)[1]
+            remove = '$ENGINE rm -f "$1" >/dev/null; rm -rf "$2"'
+            stop = '$ENGINE stop -t 2 "$1" >/dev/null'
+            try:
+                self.link.script(
+                    remove if state_dir else stop, name, state_dir, timeout=30, ENGINE=self._engine
+                )
+            except RemotenbError as also:
+                logger.warning("could not take away container %s: %s", name, also)
+            raise
+
+    def _stop(self, file: RuntimeFile, container: Container | None) -> None:
+        where = (*self.probe.engine.argv, "exec", container.id) if container else ()
+        try:
+            self.link.script('"$@"', *where, "kill", str(file.pid), timeout=20)
+        except RemotenbError as also:
+            logger.warning("could not stop the server: %s", also)
+
+
+def _only_by_token(server: Server) -> Server:
+    if server.access != "token":
+        raise ServerOpen(
+            "Jupyter started without asking for its token: the image's own config turns it off",
+            hint="look for token in the image's jupyter config, or use another image",
+        )
+    return server
+
+
+def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]]) -> Found:
+    """The ways to a container just started: its published port, then its address."""
+    named = {kind: rest for kind, _, rest in (record.partition(" ") for record, _ in facts)}
+    ways: list[Endpoint] = []
+    for record, _ in facts:
+        match record.split(" "):
+            case ["@port", port, host, number] if port == f"{JUPYTER_PORT}/tcp":
+                ways.append(Endpoint(host, int(number)))
+    ways += [Endpoint(named["@address"], JUPYTER_PORT)] if named.get("@address") else []
+    spec = plan.spec
+    container = plan.existing or Container(
+        id=named.get("@id", ""),
+        name=spec.name,
+        image=spec.image,
+        image_id="",
+        status="running",
+        gpus=(spec.gpus or "").replace("device=", "").strip('"') or None,
+        ownership="mine",
+        owner=spec.owner,
+    )
+    file = RuntimeFile(
+        path=PurePosixPath(spec.state_dir, "rt"),
+        pid=0,
+        port=JUPYTER_PORT,
+        token=Secret(named.get("@token", "")),
+        base_url="/",
+        root_dir=spec.root_dir,
+    )
+    return Found(file, replace(container, status="running"), tuple(ways), "it has no network")
+
+
+def _found_started(container: Container | None, file: RuntimeFile) -> Found:
+    if container is None or container.scan is None:
+        return on_host(parse_scan(b""), file)
+    return in_container(container, replace(container.scan, listening=()), file)
+
+
+def _why_not_started(said: bytes, probe: Probe) -> RemotenbError:
+    text = said.decode("utf-8", "replace")
+    if "mkdir:" in text:
+        return MountMissing(
+            f"a folder to mount cannot be made: {one_line(text)}",
+            hint="make it on the server, or leave that volume out",
+        )
+    if "No space left on device" in text or "Disk quota exceeded" in text:
+        return DiskFull(
+            f"no space left on that machine: {one_line(text)}", hint="make room in your home there"
+        )
+    return understand(text, user=probe.user)
+
+
+def _why_no_server(
+    facts: list[tuple[str, str]], err: bytes, place: str, timeout: float
+) -> RemotenbError:
+    for record, content in facts:
+        if record.startswith(("@ended", "@silent")):
+            log = tail(content, LOG_LINES)
+            if "@missing" in content:
+                return JupyterMissing(
+                    f"there is no Jupyter in {place}", hint="pip install jupyterlab there"
+                )
+            if record == "@silent":
+                return JupyterNotReady(
+                    f"Jupyter did not get ready in {timeout:g} s in {place}",
+                    hint="a slow machine needs a longer start_timeout",
+                    detail=log,
+                )
+            return JupyterFailed(
+                f"Jupyter ended before it was ready in {place}",
+                hint="the end of its log tells why",
+                detail=log,
+            )
+    said = one_line(err)
+    if "No space left on device" in said:
+        return DiskFull(f"no space left in {place}: {said}", hint="make room there")
+    return ScriptFailed(f"Jupyter could not be started in {place}: {said}", hint="-v tells more")

@@ -1,0 +1,351 @@
+"""The nouns: frozen data with the names that OpenSSH, Docker and jupyter_server use.
+
+Nothing here does anything but hold, compare and print itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from remotenb.errors import RemotenbError
+
+EngineName = Literal["docker", "podman", "host"]
+"""What runs the server; ``sudo -n docker`` is ``docker`` too."""
+
+Ownership = Literal["mine", "other", "none"]
+"""What the evidence says of a container: the user's own, another's, or nothing."""
+
+
+class Secret:
+    """A string that must not be shown; :meth:`reveal` is easy to grep for."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret('***')" if self._value else "Secret('')"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where and how to log in: one host as ssh_config resolves it."""
+
+    name: str
+    hostname: str
+    user: str
+    port: int = 22
+    identity_files: tuple[Path, ...] = ()
+    certificate_files: tuple[Path, ...] = ()
+    identities_only: bool = False
+    identity_agent: str | None = None
+    user_known_hosts: tuple[Path, ...] = ()
+    global_known_hosts: tuple[Path, ...] = ()
+    strict_host_key: Literal["yes", "ask", "accept-new"] = "ask"
+    hash_known_hosts: bool = False
+    host_key_alias: str | None = None
+    connect_timeout: float = 10.0
+    """Seconds for each of: the TCP connection, the banner, the login."""
+    jumps: tuple[Host, ...] = ()
+    """ProxyJump, nearest first."""
+    proxy_command: str | None = None
+
+    @property
+    def key_name(self) -> str:
+        """The name this host has in known_hosts."""
+        if self.host_key_alias:
+            return self.host_key_alias
+        return self.hostname if self.port == 22 else f"[{self.hostname}]:{self.port}"  # noqa: PLR2004  SSH's own port
+
+    @property
+    def login(self) -> str:
+        """``user@hostname[:port]``, for people."""
+        address = f"[{self.hostname}]" if ":" in self.hostname else self.hostname
+        port = "" if self.port == 22 else f":{self.port}"  # noqa: PLR2004  SSH's own port
+        return f"{self.user}@{address}{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder of the server inside the container; ``source`` may start with ``~``."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One row of nvidia-smi; memory in MiB, utilization in percent."""
+
+    index: int
+    uuid: str
+    name: str
+    memory_total: int
+    memory_used: int
+    utilization: int
+    processes: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Nobody computes on it: no process, hardly any memory in use."""
+        idle_memory, idle_load = 512, 10
+        return (
+            self.processes == 0
+            and self.memory_used <= idle_memory
+            and self.utilization <= idle_load
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image on the box; ``size`` is the engine's own text."""
+
+    ref: str
+    id: str
+    size: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A port of a container that the engine opened on the box."""
+
+    container_port: int
+    host_ip: str
+    host_port: int
+
+    @property
+    def to_the_world(self) -> bool:
+        """Whether other machines can reach it."""
+        return self.host_ip in {"", "0.0.0.0", "::"}  # noqa: S104  a comparison
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFile:
+    """What a ``jpserver-*.json`` or ``nbserver-*.json`` says; believe it only once verified.
+
+    ``url``, ``hostname`` and ``password`` of the file are left out: they lie
+    (0.0.0.0, the container's name, false under PasswordIdentityProvider).
+    """
+
+    path: PurePosixPath
+    pid: int
+    port: int
+    token: Secret
+    base_url: str
+    secure: bool = False
+    root_dir: str | None = None
+    sock: str = ""
+    version: str | None = None
+    alive: bool = False
+    """That pid is, in that pid namespace, a process that looks like Jupyter."""
+    modified: int = 0
+    """The file's age, seconds since 1970 on the box's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A TCP socket in state LISTEN, in one network namespace."""
+
+    address: str
+    port: int
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether it takes connections on every address."""
+        return self.address in {"0.0.0.0", "::"}  # noqa: S104  a comparison
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only the same network namespace reaches it."""
+        return self.address.startswith("127.") or self.address in {"::1", "::ffff:127.0.0.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What is to be seen inside one machine or one container."""
+
+    files: tuple[RuntimeFile, ...] = ()
+    listening: tuple[Listening, ...] = ()
+    python: str | None = None
+    jupyter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of the engine, running or not."""
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    status: str
+    network: str = "bridge"
+    addresses: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict, hash=False)
+    gpus: str | None = None
+    """GPUs it was given: ``all``, ``0,1``, a count, or None."""
+    ownership: Ownership = "none"
+    owner: str | None = None
+    evidence: str = ""
+    scan: Scan | None = None
+    """None: not entered, because it is another's, does not run or did not answer."""
+
+    @property
+    def running(self) -> bool:
+        """Whether there is something in it to talk to."""
+        return self.status == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """The engine that answered, or why none did."""
+
+    name: Literal["docker", "podman"] | None
+    argv: tuple[str, ...] = ()
+    version: str | None = None
+    refusals: tuple[tuple[str, str], ...] = ()
+    """(command, what it said), for each that was tried and did not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is on that machine; nothing inferred."""
+
+    user: str
+    uid: int
+    home: str
+    engine: EngineState
+    containers: tuple[Container, ...] = ()
+    images: tuple[Image, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    gpu_refusal: str = ""
+    """What nvidia-smi said when it did not list the GPUs."""
+    gpu_toolkit: bool = False
+    """Whether there are signs that ``--gpus`` can work."""
+    host: Scan = field(default_factory=Scan)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server listens, as seen from the box."""
+
+    host: str
+    port: int
+    secure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A runtime file and the ways to the server that it speaks of."""
+
+    file: RuntimeFile
+    container: Container | None
+    endpoints: tuple[Endpoint, ...]
+    obstacle: str = ""
+    """Why there is no endpoint."""
+    exposed: str = ""
+    """The address by which other machines reach this server, if they do."""
+
+
+Access = Literal["token", "open", "password"]
+"""How a server lets one in: with our token, without anything, by its login page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answered: everything here was verified over HTTP."""
+
+    endpoint: Endpoint
+    token: Secret
+    base_url: str
+    access: Access = "token"
+    version: str | None = None
+    root_dir: str | None = None
+    port: int | None = None
+    started: str | None = None
+    kernels: int = 0
+    container: Container | None = None
+    exposed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A runtime file that did not lead to a server, and why."""
+
+    found: Found
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """The container to start, all names resolved for this box."""
+
+    name: str
+    image: str
+    gpus: str | None
+    """docker's own ``--gpus`` argument, or None."""
+    mounts: tuple[Mount, ...]
+    env: tuple[tuple[str, str], ...]
+    ipc: str | None
+    shm_size: str | None
+    ulimits: tuple[str, ...]
+    run_args: tuple[str, ...]
+    owner: str
+    state_dir: str
+    """0700 folder of the user's on the box; mounted at /run/remotenb."""
+    root_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Go to a server that runs."""
+
+    server: Server
+    others: int = 0
+    """How many other good ones were passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartServer:
+    """Start Jupyter in a running container, or on the host."""
+
+    container: Container | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer:
+    """Make a container and start it; or start ``existing``, which stopped."""
+
+    spec: ContainerSpec
+    existing: Container | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Nothing can be done before somebody changes something."""
+
+    error: RemotenbError
+
+
+Plan = Reuse | StartServer | StartContainer | Refuse

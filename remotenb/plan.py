@@ -1,0 +1,270 @@
+"""What to do: a probe and the verified servers in, a plan out. Pure.
+
+The order in which good servers are preferred, which is also what the docs say:
+the container that remotenb would start for this host; one of the wanted image; the user's
+own containers; containers nobody's name is on; the host. Among equals the newest.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from remotenb.engines.complaints import join_the_group
+from remotenb.engines.docker import LABEL_NAME
+from remotenb.errors import (
+    ContainerMissing,
+    ContainerNotRunning,
+    EngineDown,
+    EngineMissing,
+    EngineNotPermitted,
+    FarSideError,
+    ImageMissing,
+    JupyterMissing,
+    NameTaken,
+    NoImage,
+    ServerOpen,
+    ServerUnreachable,
+    UsageError,
+)
+from remotenb.model import (
+    Container,
+    Plan,
+    Refuse,
+    Reuse,
+    Server,
+    StartContainer,
+    StartServer,
+)
+from remotenb.reach import named
+from remotenb.spec import container_name, container_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from remotenb.model import Found, Image, Probe
+    from remotenb.spec import Wish
+
+
+def decide(probe: Probe, servers: Iterable[Server], found: Iterable[Found], wish: Wish) -> Plan:
+    """The next step; ``servers`` were verified, ``found`` is all that the files spoke of."""
+    settings = wish.settings
+    try:
+        if settings.container:
+            return _in_named_container(probe, tuple(servers), tuple(found), wish)
+        wanted_id = _image_id(probe, settings.image)
+        good = [s for s in servers if not wish.new and _wanted(s, wish, wanted_id)]
+        good = _closed_ones(good, wish)
+        if good:
+            best = min(good, key=lambda s: _preference(s, probe, wish, wanted_id))
+            return Reuse(best, others=len(good) - 1)
+        if settings.engine == "host" or (settings.engine == "auto" and _no_engine_here(probe)):
+            _reject_unreachable(found, wish)
+            return _on_host(probe)
+        _require_engine(probe)
+        _reject_unreachable(found, wish)
+        return _start(probe, wish, wanted_id)
+    except (FarSideError, UsageError) as error:
+        return Refuse(error)
+
+
+def _in_named_container(
+    probe: Probe, servers: tuple[Server, ...], found: tuple[Found, ...], wish: Wish
+) -> Plan:
+    _require_engine(probe)
+    name = wish.settings.container or ""
+    container = next((c for c in probe.containers if named(c, name)), None)
+    if container is None:
+        running = ", ".join(c.name for c in probe.containers if c.running) or "none"
+        raise ContainerMissing(f"there is no container {name}", hint=f"running are: {running}")
+    if not container.running:
+        raise ContainerNotRunning(
+            f"container {container.name} is {container.status}",
+            hint=f"start it on the server: {' '.join(probe.engine.argv)} start {container.name}",
+        )
+    if wish.new:
+        return StartServer(container)
+    its_own = [s for s in servers if s.container and s.container.id == container.id]
+    its_own = _closed_ones(its_own, wish)
+    if its_own:
+        best = max(its_own, key=lambda s: (s.started or "", s.kernels))
+        return Reuse(best, others=len(its_own) - 1)
+    for one in found:
+        if one.obstacle and one.file.alive:
+            raise _unreachable(one)
+    return _server_in(container)
+
+
+def _server_in(container: Container) -> StartServer:
+    if container.network == "none":
+        raise ServerUnreachable(
+            f"container {container.name} has no network, so nothing reaches a server in it",
+            hint="start it again with a network",
+        )
+    if container.scan and container.scan.jupyter is None:
+        raise JupyterMissing(
+            f"there is no Jupyter in container {container.name}",
+            hint=f"docker exec {container.name} pip install jupyterlab",
+        )
+    return StartServer(container)
+
+
+def _closed_ones(servers: list[Server], wish: Wish) -> list[Server]:
+    """Those that do not let everybody in; open ones only where that was allowed."""
+    if wish.settings.allow_open:
+        return servers
+    closed = [server for server in servers if server.access != "open"]
+    if servers and not closed:
+        where = f"in container {servers[0].container.name}" if servers[0].container else "there"
+        raise ServerOpen(
+            f"the Jupyter {where} has no token: whoever reaches its port runs code as its user",
+            hint="start it again without token='', or start another with --new; "
+            "--allow-open takes it as it is",
+        )
+    return closed
+
+
+def _wanted(server: Server, wish: Wish, wanted_id: str | None) -> bool:
+    if wish.settings.engine == "docker" and server.container is None:
+        return False
+    return not wish.image_demanded or _of_image(server.container, wish.settings.image, wanted_id)
+
+
+def _of_image(container: Container | None, image: str | None, wanted_id: str | None) -> bool:
+    if container is None or image is None:
+        return False
+    return container.image == image or (wanted_id is not None and container.image_id == wanted_id)
+
+
+def _preference(
+    server: Server, probe: Probe, wish: Wish, wanted_id: str | None
+) -> tuple[int, float, int]:
+    container = server.container
+    if container is None:
+        place = 4
+    elif container.labels.get(LABEL_NAME) == container_name(probe, wish):
+        place = 0
+    elif _of_image(container, wish.settings.image, wanted_id):
+        place = 1
+    else:
+        place = 2 if container.ownership == "mine" else 3
+    return place, -_moment(server.started), -server.kernels
+
+
+def _moment(started: str | None) -> float:
+    """Sorts RFC 3339 UTC times; 0.0 for none."""
+    return float(re.sub(r"\D", "", started or "")[:14] or 0)
+
+
+def _image_id(probe: Probe, image: str | None) -> str | None:
+    return next((one.id for one in probe.images if _same_ref(one, image)), None)
+
+
+def _same_ref(image: Image, wanted: str | None) -> bool:
+    if wanted is None:
+        return False
+    bare = wanted.removeprefix("sha256:")
+    return (
+        wanted in {image.ref, image.id}
+        or f"{wanted}:latest" == image.ref
+        or (len(bare) >= 12 and image.id.removeprefix("sha256:").startswith(bare))  # noqa: PLR2004  docker's short id
+    )
+
+
+def _no_engine_here(probe: Probe) -> bool:
+    """No docker is installed at all, and there is a Jupyter to start without one."""
+    absent = all("not found" in said.lower() for _, said in probe.engine.refusals)
+    return probe.engine.name is None and absent and probe.host.jupyter is not None
+
+
+def _require_engine(probe: Probe) -> None:
+    if probe.engine.name is not None:
+        return
+    said = dict(probe.engine.refusals)
+    docker = said.get("docker", "")
+    if "permission denied" in docker.lower():
+        raise EngineNotPermitted(
+            f"{probe.user} may not use docker there", hint=join_the_group(probe.user)
+        )
+    if "not found" in docker.lower() or not docker:
+        has_podman = "podman" not in said
+        raise EngineMissing(
+            "there is no docker on that machine" + (" (podman is not supported yet)" * has_podman),
+            hint="install Docker Engine there, or use a Jupyter of the host: --engine host",
+        )
+    raise EngineDown(
+        f"docker does not answer: {docker}",
+        hint="start it on the server: sudo systemctl start docker",
+    )
+
+
+def _reject_unreachable(found: Iterable[Found], wish: Wish) -> None:
+    """A server that runs but cannot be reached must be said before a second one is started."""
+    for one in found:
+        mine = one.container is None or one.container.ownership != "other"
+        if one.obstacle and one.file.alive and mine and not (wish.new or wish.image_demanded):
+            raise _unreachable(one)
+
+
+def _unreachable(found: Found) -> ServerUnreachable:
+    return ServerUnreachable(
+        f"a Jupyter runs there, but {found.obstacle}",
+        hint="start it with --ip 0.0.0.0 in a container of its own network, "
+        "or let remotenb start another: --new",
+    )
+
+
+def _on_host(probe: Probe) -> Plan:
+    if probe.host.jupyter is None:
+        raise JupyterMissing(
+            "there is no jupyter command on that machine",
+            hint="pip install --user jupyterlab, or put it on the PATH of non-interactive logins",
+        )
+    return StartServer(None)
+
+
+def _start(probe: Probe, wish: Wish, wanted_id: str | None) -> Plan:
+    settings = wish.settings
+    if settings.image is None:
+        raise NoImage(
+            "nothing runs there, and no image is named to start from",
+            hint="name one with --image: " + (_list(probe.images) or "there is no image at all"),
+        )
+    own = [
+        c
+        for c in probe.containers
+        if c.running
+        and c.ownership == "mine"
+        and _of_image(c, settings.image, wanted_id)
+        and LABEL_NAME not in c.labels
+        and c.scan
+        and c.scan.jupyter
+        and c.network != "none"
+    ]
+    if len(own) == 1 and not wish.new:
+        return StartServer(own[0])
+    if wanted_id is None:
+        raise ImageMissing(
+            f"the image {settings.image} is not on that machine",
+            hint=f"pull it there first: docker pull {settings.image}"
+            + (f"; there are: {_list(probe.images)}" if probe.images else ""),
+        )
+    return _start_container(probe, wish)
+
+
+def _start_container(probe: Probe, wish: Wish) -> StartContainer:
+    spec = container_spec(probe, wish)
+    existing = next((c for c in probe.containers if c.name == spec.name), None)
+    if existing is None:
+        return StartContainer(spec)
+    if existing.labels.get(LABEL_NAME) != spec.name or existing.ownership == "other":
+        whose = f"of {existing.owner}" if existing.ownership == "other" else "not remotenb's"
+        raise NameTaken(
+            f"the name {spec.name} is taken by a container that is {whose}",
+            hint="choose another with container_name in the config, or start one more with --new",
+        )
+    return StartContainer(spec, existing)
+
+
+def _list(images: tuple[Image, ...]) -> str:
+    return ", ".join(image.ref for image in images[:12])

@@ -1,0 +1,250 @@
+"""What is said to a machine to learn what is on it, and what its answer means.
+
+One script, one exec, one JSON object; the object's members are the outputs of commands.
+Nothing that comes back is believed to be well-formed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from remotenb import far
+from remotenb.errors import ScriptFailed
+from remotenb.model import (
+    Container,
+    EngineState,
+    Gpu,
+    Image,
+    Ownership,
+    Probe,
+    Published,
+    Scan,
+)
+from remotenb.scan import parse_scan
+from remotenb.text import one_line, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remotenb.ssh.link import Link
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S = 45.0
+"""For the whole probe; each command in it has a shorter end of its own."""
+
+
+def probe(link: Link, *, engine: Literal["auto", "docker", "host"], wanted: str = "") -> Probe:
+    """Ask the machine what is on it; ``wanted`` is a container to enter in any case.
+
+    Raises :class:`ScriptFailed` when the answer makes no sense.
+    """
+    done = link.script(
+        far.source("probe.sh"),
+        timeout=TIMEOUT_S,
+        ENGINE=engine,
+        WANTED=wanted,
+        SCAN=far.source("scan.sh"),
+    )
+    logger.debug("probe stderr: %s", one_line(done.err))
+    return parse(done.out)
+
+
+def parse(answer: bytes) -> Probe:
+    """The probe's JSON as a :class:`Probe`."""
+    try:
+        members = json.loads(answer)
+        about = _Output.of(members["about"]).text.splitlines()
+        user, uid, home = about[0], int(about[1]), about[2]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ScriptFailed(
+            f"the machine's answer makes no sense ({one_line(str(error), 80)}): "
+            f"{one_line(answer[-200:])}",
+            hint="-vv shows all of it",
+        ) from None
+    outputs = {name: _Output.of(member) for name, member in members.items()}
+    gpus, gpu_refusal = _gpus(outputs)
+    return Probe(
+        user=plain(user),
+        uid=uid,
+        home=home,
+        engine=_engine(members.get("engine"), outputs),
+        containers=tuple(_containers(outputs, _scans(members))),
+        images=tuple(_images(outputs.get("images"))),
+        gpus=gpus,
+        gpu_refusal=gpu_refusal,
+        gpu_toolkit=_toolkit(outputs),
+        host=parse_scan(outputs["host_scan"].raw) if "host_scan" in outputs else Scan(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """One command's end: code, stdout, stderr."""
+
+    code: int
+    raw: bytes
+    err: str
+
+    @classmethod
+    def of(cls, member: object) -> _Output:
+        """From a member of the probe's JSON; empty when it is nothing of the kind."""
+        if not isinstance(member, dict):
+            return cls(127, b"", "")
+        code = member.get("rc")
+        return cls(
+            code if isinstance(code, int) else 127,
+            _decode(member.get("out")),
+            plain(_decode(member.get("err"))).strip(),
+        )
+
+    @property
+    def text(self) -> str:
+        return self.raw.decode("utf-8", "replace")
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One JSON object a line; lines that are not are left out."""
+        for line in self.text.splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                yield row
+
+
+def _decode(text: object) -> bytes:
+    try:
+        return base64.b64decode(text) if isinstance(text, str) else b""
+    except (ValueError, binascii.Error):
+        return b""
+
+
+_ENGINES = (("docker", "docker"), ("sudo_docker", "sudo -n docker"), ("podman", "podman"))
+
+
+def _engine(answered: object, outputs: dict[str, _Output]) -> EngineState:
+    tried = [(member, command) for member, command in _ENGINES if member in outputs]
+    refusals = tuple(
+        (command, one_line(outputs[m].err) or f"exit code {outputs[m].code}")
+        for m, command in tried
+        if outputs[m].code != 0
+    )
+    command = next((c for m, c in tried if c == answered and outputs[m].code == 0), None)
+    if command is None:
+        return EngineState(None, refusals=refusals)
+    version = next((r for m, c in tried if c == command for r in outputs[m].rows()), {})
+    server = version.get("Server")
+    number = server.get("Version") if isinstance(server, dict) else None
+    return EngineState("docker", tuple(command.split()), str(number) if number else None, refusals)
+
+
+def _scans(members: dict[str, object]) -> dict[str, Scan]:
+    scans = members.get("scans")
+    if not isinstance(scans, dict):
+        return {}
+    return {
+        id_: parse_scan(output.raw)
+        for id_, member in scans.items()
+        if id_ and (output := _Output.of(member)).code == 0
+    }
+
+
+def _containers(outputs: dict[str, _Output], scans: dict[str, Scan]) -> Iterator[Container]:
+    owners = _owners(outputs.get("owners"))
+    for row in outputs["containers"].rows() if "containers" in outputs else ():
+        try:
+            container = _container(row)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            logger.debug("a container that docker describes in a way we do not know: %s", row)
+            continue
+        ownership, owner, evidence = owners.get(container.id, ("none", None, ""))
+        yield replace(
+            container,
+            ownership=ownership,
+            owner=owner,
+            evidence=evidence,
+            scan=scans.get(container.id),
+        )
+
+
+def _owners(output: _Output | None) -> dict[str, tuple[Ownership, str | None, str]]:
+    verdicts: dict[str, Ownership] = {"mine": "mine", "other": "other"}
+    found: dict[str, tuple[Ownership, str | None, str]] = {}
+    for line in output.text.splitlines() if output else ():
+        id_, verdict, user, why = (*plain(line).split("\t"), "", "", "", "")[:4]
+        found[id_] = (verdicts.get(verdict, "none"), user or None, why)
+    return found
+
+
+def _container(row: dict[str, Any]) -> Container:
+    networks = row.get("Networks") or {}
+    return Container(
+        id=row["Id"],
+        name=plain(row["Name"]).removeprefix("/"),
+        image=plain(row["Ref"]),
+        image_id=row["Image"],
+        status=row["Status"],
+        network=row["NetworkMode"],
+        addresses=tuple(
+            address
+            for network in networks.values()
+            for key in ("IPAddress", "GlobalIPv6Address")
+            if (address := network.get(key))
+        ),
+        published=tuple(_published(row.get("Ports") or {})),
+        labels=dict(row.get("Labels") or {}),
+        gpus=_given_gpus(row),
+    )
+
+
+def _published(ports: dict[str, Any]) -> Iterator[Published]:
+    for port, bindings in ports.items():
+        number, _, protocol = port.partition("/")
+        for binding in bindings or () if protocol in {"tcp", ""} else ():
+            yield Published(int(number), binding.get("HostIp", ""), int(binding["HostPort"]))
+
+
+def _given_gpus(row: dict[str, Any]) -> str | None:
+    for request in row.get("DeviceRequests") or ():
+        ids = request.get("DeviceIDs")
+        count = request.get("Count", 0)
+        return ",".join(ids) if ids else "all" if count == -1 else str(count)
+    return "all" if row.get("Runtime") == "nvidia" else None
+
+
+def _images(output: _Output | None) -> Iterator[Image]:
+    for row in output.rows() if output else ():
+        repository, tag = str(row.get("Repository", "")), str(row.get("Tag", ""))
+        if repository and repository != "<none>":
+            ref = plain(f"{repository}:{tag}" if tag != "<none>" else repository)
+            yield Image(ref, str(row.get("ID", "")), plain(str(row.get("Size", ""))))
+
+
+def _gpus(outputs: dict[str, _Output]) -> tuple[tuple[Gpu, ...], str]:
+    table = outputs.get("gpus")
+    if table is None:
+        return (), ""
+    if table.code != 0:
+        return (), one_line(table.err or table.text) or "nvidia-smi does not answer"
+    busy = [row.split(",")[0].strip() for row in outputs["gpu_processes"].text.splitlines()]
+    rows = [[cell.strip() for cell in line.split(",")] for line in table.text.splitlines()]
+    return tuple(_gpu(row, busy) for row in rows if len(row) == 6 and row[0].isdigit()), ""  # noqa: PLR2004  the columns asked for
+
+
+def _gpu(row: list[str], busy: list[str]) -> Gpu:
+    numbers = [int(cell) if cell.isdigit() else 0 for cell in row[3:]]  # "[N/A]" on some cards
+    total, used, load = numbers
+    return Gpu(int(row[0]), row[1], plain(row[2]), total, used, load, busy.count(row[1]))
+
+
+def _toolkit(outputs: dict[str, _Output]) -> bool:
+    info = next(outputs["info"].rows(), {}) if "info" in outputs else {}
+    runtimes = info.get("Runtimes")
+    has_runtime = isinstance(runtimes, dict) and "nvidia" in runtimes
+    return has_runtime or bool(outputs["toolkit"].text.strip()) if "toolkit" in outputs else False

@@ -1,0 +1,107 @@
+"""From a runtime file to the ways that lead to its server, as seen from the box. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from remotenb.model import Endpoint, Found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remotenb.model import Container, Listening, Probe, RuntimeFile, Scan
+
+ANY = "0.0.0.0"  # noqa: S104  compared with, never bound
+LOOPBACK = "127.0.0.1"
+
+ONLY_RELAY = "it listens on {what}, which no forward of sshd's reaches"
+
+
+def candidates(
+    probe: Probe, *, engine: Literal["auto", "docker", "host"], container: str | None = None
+) -> tuple[Found, ...]:
+    """The servers that the runtime files speak of, each once; ``container`` narrows to one."""
+    found: list[Found] = []
+    if engine != "host":
+        for one in probe.containers:
+            if one.scan and (container is None or named(one, container)):
+                found += [in_container(one, one.scan, f) for f in one.scan.files]
+    if engine != "docker" and container is None:
+        found += [on_host(probe.host, f) for f in probe.host.files]
+    return tuple(_each_once(found))
+
+
+def named(container: Container, name: str) -> bool:
+    """Whether ``name`` is the container's name or the start of its id (12 characters or more)."""
+    return container.name == name or (len(name) >= 12 and container.id.startswith(name))  # noqa: PLR2004  docker's short id
+
+
+def _each_once(found: list[Found]) -> Iterator[Found]:
+    """One runtime file may be seen in several places: a mounted home, the host's network.
+
+    Of those with the same address the one is kept whose process lives where it was seen;
+    next a container's before the host's; next the newer one.
+    """
+
+    def rank(one: Found) -> tuple[bool, bool, int]:
+        return (one.file.alive, one.container is not None, one.file.modified)
+
+    seen: set[object] = set()
+    for one in sorted(found, key=rank, reverse=True):
+        home = one.container.id if one.container and not one.endpoints else None
+        keys: set[object] = {
+            (e.host, e.port, one.file.token, one.file.base_url) for e in one.endpoints
+        } or {(home, one.file.port, one.file.sock, one.file.base_url)}
+        if not keys & seen:
+            yield one
+        seen |= keys
+
+
+def on_host(scan: Scan, file: RuntimeFile) -> Found:
+    """A server on the host itself, or in a container that shares the host's network."""
+    listening = _at(scan, file)
+    if file.sock:
+        return Found(file, None, (), ONLY_RELAY.format(what=f"the unix socket {file.sock}"))
+    return Found(file, None, _direct(listening, file), exposed=_exposed_by(listening, file))
+
+
+def in_container(container: Container, scan: Scan, file: RuntimeFile) -> Found:
+    """A server in a container: by a published port, else by the container's address."""
+    if container.network == "host":
+        return replace(on_host(scan, file), container=container)
+    if file.sock:
+        what = f"a unix socket of container {container.name}"
+        return Found(file, container, (), ONLY_RELAY.format(what=what))
+    listening = _at(scan, file)
+    if listening and all(one.loopback for one in listening):
+        what = f"the own loopback of container {container.name}"
+        return Found(file, container, (), ONLY_RELAY.format(what=what))
+    published = [p for p in container.published if p.container_port == file.port]
+    ways = [Endpoint(_dialled(p.host_ip), p.host_port, file.secure) for p in published]
+    ways += [Endpoint(address, file.port, file.secure) for address in container.addresses]
+    obstacle = "" if ways else f"container {container.name} has no network that reaches the host"
+    world = next((p for p in published if p.to_the_world), None)
+    exposed = f"{world.host_ip or ANY}:{world.host_port}" if world else ""
+    return Found(file, container, tuple(dict.fromkeys(ways)), obstacle, exposed)
+
+
+def _at(scan: Scan, file: RuntimeFile) -> list[Listening]:
+    return [one for one in scan.listening if one.port == file.port]
+
+
+def _direct(listening: list[Listening], file: RuntimeFile) -> tuple[Endpoint, ...]:
+    """Where sshd can dial it on the host itself; loopback first, and when nothing is known."""
+    hosts = [_dialled(one.address) for one in listening] or [LOOPBACK]
+    hosts.sort(key=lambda host: host != LOOPBACK)
+    return tuple(Endpoint(host, file.port, file.secure) for host in dict.fromkeys(hosts))
+
+
+def _dialled(address: str) -> str:
+    """The address to dial for one that is listened on."""
+    return {"": LOOPBACK, ANY: LOOPBACK, "::": LOOPBACK}.get(address, address)
+
+
+def _exposed_by(listening: list[Listening], file: RuntimeFile) -> str:
+    wide = next((one for one in listening if not one.loopback), None)
+    return f"{wide.address}:{file.port}" if wide else ""

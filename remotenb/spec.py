@@ -1,0 +1,127 @@
+"""The container to start: its name, its folders, its GPUs. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remotenb.errors import GpuUnavailable
+from remotenb.model import ContainerSpec, Mount
+from remotenb.settings import GpuRequest, Settings, parse_gpus
+
+if TYPE_CHECKING:
+    from remotenb.model import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for."""
+
+    settings: Settings
+    new: bool = False
+    image_demanded: bool = False
+    """The image stands on the command line: no other image's server will do."""
+
+    def with_image(self, image: str) -> Wish:
+        """The same wish, with an image that a person chose."""
+        return replace(self, settings=msgspec.structs.replace(self.settings, image=image))
+
+
+def container_name(probe: Probe, wish: Wish) -> str:
+    """The name of the container for this user, host and image: the same each time."""
+    if wish.settings.container_name:
+        base = wish.settings.container_name
+    else:
+        who = re.sub(r"[^a-zA-Z0-9_.-]", "-", probe.user) or "user"
+        image = wish.settings.image or ""
+        base = f"remotenb-{who}-{hashlib.sha256(image.encode()).hexdigest()[:8]}"
+    if not wish.new:
+        return base
+    taken = {c.name for c in probe.containers}
+    return next(name for n in range(2, 10_000) if (name := f"{base}-{n}") not in taken)
+
+
+def container_spec(probe: Probe, wish: Wish) -> ContainerSpec:
+    """The container to start, with paths and GPUs of this box."""
+    settings = wish.settings
+    name = container_name(probe, wish)
+    return ContainerSpec(
+        name=name,
+        image=settings.image or "",
+        gpus=choose_gpus(parse_gpus(settings.gpus), probe),
+        mounts=tuple(
+            Mount(absolute(m.source, probe.home), m.target, m.read_only) for m in settings.mounts()
+        ),
+        env=tuple(settings.env.items()),
+        ipc=settings.ipc,
+        shm_size=settings.shm_size,
+        ulimits=tuple(settings.ulimits),
+        run_args=tuple(settings.run_args),
+        owner=probe.user,
+        state_dir=f"{probe.home}/.local/state/remotenb/{name}",
+        root_dir=settings.root_dir,
+    )
+
+
+def absolute(path: str, home: str) -> str:
+    """A path of the server: ``~`` and relative ones start at the home there."""
+    if path == "~" or path.startswith("~/"):
+        path = path[2:]
+    return path if path.startswith("/") else f"{home}/{path}".rstrip("/")
+
+
+def choose_gpus(request: GpuRequest, probe: Probe) -> str | None:
+    """Docker's own argument for ``--gpus``; None for no GPU.
+
+    Raises :class:`GpuUnavailable` when what was asked for is not there.
+    """
+    match request.kind:
+        case "none":
+            return None
+        case "all":
+            return "all"
+        case "these":
+            return _devices(_checked(request.names, probe))
+        case "auto":
+            return _idle(request.count, probe)
+
+
+def _idle(count: int | None, probe: Probe) -> str | None:
+    if not probe.gpus and count is None and not probe.gpu_refusal:
+        return None
+    idle = [gpu for gpu in probe.gpus if gpu.idle]
+    wanted = len(idle) if count is None else count
+    if not idle or wanted > len(idle):
+        raise GpuUnavailable(
+            probe.gpu_refusal or f"{len(idle)} of {len(probe.gpus)} GPUs are idle: {_busy(probe)}",
+            hint="wait, share one by its index (--gpus 0), or do without: --gpus none",
+        )
+    return _devices([str(gpu.index) for gpu in idle[:wanted]])
+
+
+def _checked(names: tuple[str, ...], probe: Probe) -> list[str]:
+    there = {str(gpu.index) for gpu in probe.gpus} | {gpu.uuid for gpu in probe.gpus}
+    for name in names:
+        if name not in there and not name.startswith("MIG-"):
+            raise GpuUnavailable(
+                f"there is no GPU {name} on that machine",
+                hint=probe.gpu_refusal
+                or f"there are: {', '.join(f'{g.index} ({g.name})' for g in probe.gpus) or 'none'}",
+            )
+    return list(names)
+
+
+def _devices(names: list[str]) -> str:
+    """Docker reads this as CSV, so that more than one needs quotes of its own."""
+    return f"device={names[0]}" if len(names) == 1 else f'"device={",".join(names)}"'
+
+
+def _busy(probe: Probe) -> str:
+    return (
+        ", ".join(f"GPU {g.index} has {g.memory_used} MiB in use" for g in probe.gpus if not g.idle)
+        or "there is none"
+    )

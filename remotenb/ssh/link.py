@@ -1,0 +1,216 @@
+"""The one SSH connection that everything rides on.
+
+fabric makes it (and its chain of jump hosts); the socket, the transport, the host-key policy
+and the login are ours. A :class:`Link` runs scripts and opens channels; it knows nothing of
+engines, containers or Jupyter.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from fabric import Config, Connection
+from paramiko import SSHClient, SSHConfig, SSHException
+
+from remotenb.errors import FarSideError, LinkLost, ShellUnusable
+from remotenb.ssh import shell
+from remotenb.ssh.failures import reported
+from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
+from remotenb.ssh.login import Login
+from remotenb.ssh.transport import Transport, dial
+from remotenb.text import one_line, tail
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+
+    from paramiko import Channel
+
+    from remotenb.model import Host, Secret
+
+OUTPUT_LIMIT = 8 << 20
+"""Bytes of a script's output that are kept; more than this is not ours."""
+
+
+class Link:
+    """An authenticated connection to one host; made by :func:`open_link`."""
+
+    def __init__(self, host: Host, connection: Connection) -> None:
+        self.host = host
+        self._connection = connection
+        transport = connection.transport
+        if not isinstance(transport, Transport):  # pragma: no cover  open_link sets the factory
+            msg = "the transport is not ours"
+            raise TypeError(msg)
+        self.transport: Transport = transport
+
+    def script(
+        self,
+        source: str,
+        *argv: str,
+        timeout: float,
+        **variables: str,
+    ) -> Completed:
+        """Run ``source`` by sh over there, ``argv`` as its parameters, within ``timeout`` s.
+
+        Raises :class:`ShellUnusable` if the login shell did not run it, and a
+        :class:`FarSideError` after the timeout.
+        """
+        script = shell.Script.build(source, variables=variables, argv=argv)
+        with reported(self.host):
+            channel = self.transport.open_session(timeout=self.host.connect_timeout)
+            try:
+                out, err = _talk(channel, script.text, time.monotonic() + timeout)
+            finally:
+                channel.close()
+        if out is None:
+            raise FarSideError(
+                f"{self.host.name} did not finish a command in {timeout:g} s",
+                hint="the machine may be overloaded, or its docker hangs",
+            )
+        completed = script.output(out)
+        if completed is None and not self.alive:
+            raise LinkLost(f"the connection to {self.host.name} broke", hint="connect again")
+        if completed is None:
+            raise ShellUnusable(
+                f"the login shell of {self.host.login} did not run sh: "
+                f"{one_line(tail(out + err, 3)) or 'no output'}",
+                hint="does that account have a shell, and does its rc file let commands through?",
+            )
+        return Completed(*completed, err)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the transport still works, as far as TCP has noticed."""
+        return self.transport.is_active()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for the connection's end; True when it ended."""
+        self.transport.join(timeout)
+        return not self.alive
+
+    def close(self) -> None:
+        """End the connection, and those to the jump hosts."""
+        _close(self._connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+class Completed:
+    """What a script of ours left: exit code, stdout, stderr."""
+
+    __slots__ = ("code", "err", "out")
+
+    def __init__(self, code: int, out: bytes, err: bytes) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+
+def _talk(channel: Channel, text: bytes, deadline: float) -> tuple[bytes | None, bytes]:
+    """Send ``text`` to the far shell; all it prints, or None when the deadline passed."""
+    channel.exec_command(shell.COMMAND)
+    err = bytearray()
+    drain = threading.Thread(target=_drain, args=(channel, err), daemon=True)
+    drain.start()
+    channel.settimeout(max(deadline - time.monotonic(), 0.1))
+    out = bytearray()
+    try:
+        channel.sendall(text)
+        channel.shutdown_write()
+        while len(out) < OUTPUT_LIMIT:
+            channel.settimeout(max(deadline - time.monotonic(), 0.1))
+            data = channel.recv(1 << 16)
+            if not data:
+                break
+            out += data
+    except TimeoutError:
+        return None, bytes(err)
+    drain.join(1)
+    return bytes(out), bytes(err)
+
+
+def _drain(channel: Channel, into: bytearray) -> None:
+    """Keep the last of stderr; unread, it would fill the channel's window and stop the script."""
+    try:
+        while data := channel.recv_stderr(1 << 16):
+            into += data
+            del into[: -(1 << 16)]
+    except (OSError, SSHException):
+        return
+
+
+def open_link(
+    host: Host,
+    *,
+    ask: Callable[[str], bool] | None = None,
+    ask_secret: Callable[[str], Secret | None] | None = None,
+    sock: socket.socket | None = None,
+) -> Link:
+    """Connect and log in; ``ask`` and ``ask_secret`` reach a person, None where there is none.
+
+    ``sock`` is a TCP connection that was dialled before. Raises a :class:`LinkError`.
+    """
+    people = {"ask": ask, "ask_secret": ask_secret}
+    gateway: Connection | str | None = host.proxy_command
+    hops = (*host.jumps, host)
+    connection: Connection | None = None
+    try:
+        for hop in hops:
+            connection = _connection(hop, gateway if connection is None else connection, people)
+            with reported(hop):
+                _open(connection, hop, sock if hop is hops[0] else None)
+    except BaseException:
+        _close(connection)
+        raise
+    assert connection is not None  # noqa: S101  hops is never empty
+    return Link(host, connection)
+
+
+def _close(connection: Connection | str | None) -> None:
+    while isinstance(connection, Connection):
+        connection.client.close()
+        connection = connection.gateway
+
+
+def _open(connection: Connection, host: Host, sock: socket.socket | None) -> None:
+    if connection.gateway is None:
+        connection.connect_kwargs["sock"] = sock or dial(host)
+    connection.open()
+
+
+def _connection(
+    host: Host, gateway: Connection | str | None, people: Mapping[str, object]
+) -> Connection:
+    known = KnownHosts(host)
+
+    def transport(sock: socket.socket, **options: object) -> Transport:
+        made = Transport(sock, **options)
+        made.prefer_key_types(known.key_types())
+        return made
+
+    connection = Connection(
+        host.hostname,
+        user=host.user,
+        port=host.port,
+        gateway=gateway,
+        # what fabric would read of ssh_config has been resolved already, and better
+        config=Config(lazy=True, ssh_config=SSHConfig()),
+        connect_kwargs={
+            "timeout": host.connect_timeout,
+            "banner_timeout": host.connect_timeout,
+            "auth_timeout": max(host.connect_timeout, 10.0),
+            "channel_timeout": host.connect_timeout,
+            "transport_factory": transport,
+            "auth_strategy": Login(host, ask_secret=people["ask_secret"]),  # type: ignore[arg-type]
+        },
+    )
+    client: SSHClient = connection.client
+    client.set_missing_host_key_policy(HostKeyPolicy(host, known, ask=people["ask"]))  # type: ignore[arg-type]
+    return connection

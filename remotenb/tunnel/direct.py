@@ -1,0 +1,88 @@
+"""The direct carrier: one ``direct-tcpip`` channel of the live SSH connection per connection.
+
+sshtunnel's handler opens the channel and sees to its end. Its pump is replaced: it ends both
+directions when one ends, which loses data (measured: 200 kB of 200 kB), and uses ``select``
+with a pipe per channel, which breaks at a thousand file descriptors.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import sshtunnel
+
+if TYPE_CHECKING:
+    from paramiko import Channel, Transport
+
+    from remotenb.model import Endpoint
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 1 << 16
+SOMEWHERE = ("127.0.0.1", 0)
+"""Where a connection comes from that has no address: one end of a pair."""
+
+LATE_S = 0.5
+"""How often a half-closed connection is looked at, to see whether the channel is gone."""
+
+
+class _Handler(sshtunnel._ForwardHandler):  # type: ignore[misc]  # noqa: SLF001  held by tests/contract
+    """sshtunnel's handler with a pump that passes half-closes on."""
+
+    request: socket.socket
+
+    def _redirect(self, chan: Channel) -> None:
+        upward = threading.Thread(target=self._up, args=(chan,), daemon=True)
+        upward.start()
+        try:
+            while data := chan.recv(CHUNK):
+                self.request.sendall(data)
+            self.request.shutdown(socket.SHUT_WR)
+            while upward.is_alive() and not chan.closed:
+                upward.join(LATE_S)
+        finally:
+            _shutdown(self.request)
+
+    def _up(self, chan: Channel) -> None:
+        try:
+            while data := self.request.recv(CHUNK):
+                chan.sendall(data)
+            chan.shutdown_write()
+        except OSError:
+            chan.close()
+
+
+def _shutdown(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)  # wakes the other thread, which close would not
+    except OSError:
+        pass
+
+
+class DirectCarrier:
+    """Carries to one endpoint of the far side, over one transport."""
+
+    def __init__(self, transport: Transport, endpoint: Endpoint) -> None:
+        address = (endpoint.host, endpoint.port)
+        attributes = {"remote_address": address, "ssh_transport": transport, "logger": logger}
+        self._handler = type("Handler", (_Handler,), attributes)
+
+    def carry(self, browser: socket.socket) -> None:
+        """Carry one connection to its end; a refused channel closes it without a byte."""
+        try:
+            self._handler(browser, browser.getpeername() or SOMEWHERE, self)
+        except (sshtunnel.HandlerSSHTunnelForwarderError, OSError) as error:
+            logger.debug("connection ended: %s", error)
+        finally:
+            browser.close()
+
+
+def connect(transport: Transport, endpoint: Endpoint) -> socket.socket:
+    """A socket whose other end is carried to ``endpoint``, the way the tunnel goes."""
+    ours, carried = socket.socketpair()
+    carrier = DirectCarrier(transport, endpoint)
+    threading.Thread(target=carrier.carry, args=(carried,), name="check", daemon=True).start()
+    return ours

@@ -1,0 +1,79 @@
+"""The browser's first address: a link on the loopback that works once, for a minute.
+
+So the token is in no argv: what ``ps`` shows is a number that has done its work. The link has
+a port of its own: behind the tunnel's port it would wait for the browser's six held connections.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from remotenb.model import Secret
+
+LIFETIME_S = 60.0
+
+
+class OneTimeLink:
+    """Answers ``url`` with a redirect to ``target``, once, within a minute."""
+
+    def __init__(self, target: Secret, *, lifetime: float = LIFETIME_S) -> None:
+        self._target: Secret | None = target
+        self._path = "/" + secrets.token_urlsafe(32)
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}{self._path}"
+        self._timer = threading.Timer(lifetime, self.close)
+        self._timer.daemon = True
+        self._timer.start()
+        serving = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="one-time link", daemon=True
+        )
+        serving.start()
+
+    def take(self, path: str) -> Secret | None:
+        """The target for the right path, the first time; else None."""
+        with self._lock:
+            if not hmac.compare_digest(path.encode("utf-8", "replace"), self._path.encode()):
+                return None
+            target, self._target = self._target, None
+        if target is not None:
+            threading.Thread(target=self.close, daemon=True).start()
+        return target
+
+    def close(self) -> None:
+        """The link is dead; may be called twice."""
+        with self._lock:
+            self._target = None
+        self._timer.cancel()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        link = self
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 5
+            server_version = "remotenb"
+            sys_version = ""
+
+            def do_GET(self) -> None:
+                target = link.take(self.path)
+                if target is None:
+                    self.send_error(404, "This link has been used, or is too old")
+                    return
+                self.send_response(302)
+                self.send_header("Location", target.reveal())
+                self.send_header("Cache-Control", "no-store")
+                self.send_header("Referrer-Policy", "no-referrer")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_args: object) -> None:
+                """Say nothing: the path is a secret while it lives."""
+
+        return Handler
