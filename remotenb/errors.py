@@ -22,6 +22,7 @@
     │  ├─ ImageMissing / NoImage
     │  ├─ ContainerMissing / ContainerNotRunning / NameTaken
     │  ├─ GpuUnavailable
+    │  ├─ LimitRefused
     │  ├─ DiskFull
     │  ├─ MountMissing
     │  ├─ JupyterMissing / JupyterFailed / JupyterNotReady
@@ -161,6 +162,10 @@ class NameTaken(FarSideError):
 
 class GpuUnavailable(FarSideError):
     """The GPUs that were asked for cannot be had."""
+
+
+class LimitRefused(FarSideError):
+    """The engine may not set a ulimit: it is rootless, or in a container itself."""
 
 
 class DiskFull(FarSideError):

@@ -26,8 +26,8 @@ from remotenb.errors import (
     ScriptFailed,
     ServerOpen,
 )
-from remotenb.jupyter import verify
-from remotenb.model import Container, Endpoint, Found, RuntimeFile, Secret, Server
+from remotenb.jupyter import ask, verify
+from remotenb.model import Container, Endpoint, Found, Rejected, RuntimeFile, Secret, Server
 from remotenb.reach import ANY, LOOPBACK, in_container, on_host
 from remotenb.scan import parse_scan, records
 from remotenb.text import one_line, tail
@@ -128,7 +128,7 @@ class Launcher:
         start = look_at = self.clock.now()
         pause = FIRST_PAUSE_S
         while True:
-            answer = verify(found, self.connect)
+            answer = self._answer(found)
             now = self.clock.now()
             if isinstance(answer, Server):
                 return _only_by_token(answer)
@@ -142,6 +142,13 @@ class Launcher:
                 look_at = now
             self.clock.sleep(pause)
             pause = min(pause * 1.5, LAST_PAUSE_S)
+
+    def _answer(self, found: Found) -> Server | Rejected:
+        """One cheap question until somebody answers at all, then all of them."""
+        api = found.file.base_url + "api"
+        if any(ask(self.connect, endpoint, api) for endpoint in found.endpoints):
+            return verify(found, self.connect)
+        return Rejected(found, found.obstacle or "nothing answers there")
 
     def _look_at(self, name: str) -> None:
         """Raise if the container ended, with the end of its log."""
@@ -238,7 +245,7 @@ def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]]) -> Found:
         port=JUPYTER_PORT,
         token=Secret(named.get("@token", "")),
         base_url="/",
-        root_dir=spec.root_dir,
+        root_dir=named.get("@workdir") or "/",
     )
     return Found(file, replace(container, status="running"), tuple(ways), "it has no network")
 

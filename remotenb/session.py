@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from remotenb import browser
 from remotenb.clock import SystemClock
-from remotenb.errors import LinkLost, NoImage, ServerOpen
+from remotenb.errors import LimitRefused, LinkLost, NoImage, ServerOpen
 from remotenb.jupyter import verify_all
 from remotenb.launch import Launcher
 from remotenb.model import Refuse, Rejected, Reuse, Secret, Server, StartContainer, StartServer
@@ -168,9 +168,20 @@ class Connect:
             case StartContainer(spec, existing):
                 how = "starting again" if existing else f"starting {spec.image} as"
                 with self.report.step(f"{how} container {spec.name}"):
-                    return launcher.container(plan), False
+                    return self._container(launcher, plan), False
             case Refuse(error):
                 raise error
+
+    def _container(self, launcher: Launcher, plan: StartContainer) -> Server:
+        """Start it; without the ulimits where the engine may not set them."""
+        try:
+            return launcher.container(plan)
+        except LimitRefused as refused:
+            self.report.warning(
+                "ulimits", "docker may not set ulimits there; started without", refused.hint
+            )
+            spec = replace(plan.spec, ulimits=())
+            return launcher.container(StartContainer(spec, plan.existing))
 
     def _decide(self, seen: Probe, servers: list[Server], found: Sequence[Found]) -> Plan:
         plan = decide(seen, servers, found, self.wish)

@@ -33,6 +33,11 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
         _DRIVER,
     ),
     (
+        r"error setting rlimit",
+        errors.LimitRefused,
+        "leave them out with ulimits = [] in the config",
+    ),
+    (
         r"no space left on device",
         errors.DiskFull,
         "make room: docker system df shows what fills it",

@@ -31,6 +31,7 @@ rm -f "$STATE"/rt/*server-*.json
 $ENGINE start "$NAME" >/dev/null || undo 1
 
 echo "@token $(cat "$STATE/token")"
-$ENGINE inspect -f '@id {{.Id}}{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}}
+$ENGINE inspect -f '@id {{.Id}}
+@workdir {{.Config.WorkingDir}}{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}}
 @port {{$port}} {{.HostIp}} {{.HostPort}}{{end}}{{end}}{{range .NetworkSettings.Networks}}
 @address {{.IPAddress}}{{end}}' "$NAME"

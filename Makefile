@@ -1,0 +1,59 @@
+# Needs python3.11+ and make; everything else is put into .venv, with pinned versions.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+
+.PHONY: help demo test check bench format lock clean
+
+help:  ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/demo  ## see what it does, no server needed (ARGS="--json --no-browser")
+	@$(BIN)/remotenb demo $(ARGS)
+
+test: $(VENV)/dev  ## the whole suite; as root on Debian or Ubuntu with real machines
+	@$(BIN)/python -m tests.rig.packages
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev  ## lint, types on both platforms, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --platform linux
+	$(BIN)/mypy --platform win32
+	$(BIN)/codespell
+	$(BIN)/shellcheck --shell=sh remotenb/far/*.sh
+	$(BIN)/shellcheck tests/rig/*.sh
+
+bench: $(VENV)/dev  ## seconds, round trips and throughput beside ssh -L and sshtunnel
+	@$(BIN)/python -m tests.rig.packages
+	$(BIN)/python -m tests.bench $(ARGS)
+
+format: $(VENV)/dev  ## rewrite the code as check wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/dev  ## choose the newest versions again and pin them
+	$(BIN)/python -m pip --disable-pip-version-check --quiet install uv
+	$(BIN)/python tests/lock.py
+
+clean:  ## take away what make put here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(NEW_ENOUGH)' || \
+	  { echo "remotenb needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo: $(BIN)/python requirements.txt pyproject.toml
+	@echo "installing remotenb and Jupyter into $(VENV) …"
+	@$(PIP) -r requirements.txt
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/demo tests/requirements.txt
+	@echo "installing what the tests need …"
+	@$(PIP) -r tests/requirements.txt
+	@touch $@

@@ -1,0 +1,41 @@
+"""Pin what remotenb and its tests need, with hashes, for every platform and Python it runs on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).parent.parent
+
+COMPILE = (
+    "uv",
+    "pip",
+    "compile",
+    "pyproject.toml",
+    "--quiet",
+    "--universal",
+    "--python-version=3.11",
+    "--generate-hashes",
+    "--no-header",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+    "--no-annotate",
+    "--upgrade",
+)
+
+
+def main() -> None:
+    here = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
+    for extra in (
+        ("--extra=demo", "--group=build", "--output-file=requirements.txt"),
+        (
+            *("--extra=demo", "--group=build", "--group=tests", "--group=checks"),
+            *("--constraints=requirements.txt", "--output-file=tests/requirements.txt"),
+        ),
+    ):
+        subprocess.run([*COMPILE, *extra], check=True, cwd=TOP, env=environment)
+
+
+if __name__ == "__main__":
+    main()
