@@ -27,7 +27,9 @@ from remotenb.tunnel.listener import Listener, bind, ports_for
 from remotenb.tunnel.onetime import OneTimeLink
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from types import TracebackType
     from typing import Self
 
@@ -116,6 +118,8 @@ class Connect:
     wish: Wish
     report: Reporter
     people: People | None
+    dialled: Future[socket.socket] | None = None
+    """The TCP connection, begun while Python was still importing what comes on top of it."""
     clock: Clock = SystemClock()  # noqa: RUF009  it has no state
 
     def open(self) -> Session:
@@ -140,6 +144,7 @@ class Connect:
                     self.host,
                     ask=people.agree if people else None,
                     ask_secret=people.secret if people else None,
+                    dialled=self.dialled,
                 )
             )
 

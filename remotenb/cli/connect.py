@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,10 @@ import click
 from remotenb.cli import options, stopping
 from remotenb.cli.output import Terminal, emit, reporter
 from remotenb.cli.people import people
+from remotenb.errors import RemotenbError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
     from remotenb.model import Host
@@ -83,11 +87,29 @@ def _planned(  # noqa: PLR0913  what the options say, taken apart
     new: bool,
     as_json: bool,
 ) -> Connect:
-    from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 150 ms
+    target = _resolved(host, settings)
+    dialled = None if target.proxy_command else _dialled((*target.jumps, target)[0])
+    from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 200 ms
     from remotenb.spec import Wish  # noqa: PLC0415
 
     wish = Wish(settings, new=new, image_demanded=chosen["image"] is not None)
-    return Connect(_resolved(host, settings), wish, report, people(as_json=as_json))
+    return Connect(target, wish, report, people(as_json=as_json), dialled)
+
+
+def _dialled(first_hop: Host) -> Future[socket.socket]:
+    """The TCP connection, begun now: its round trip passes while paramiko is imported."""
+    from remotenb.ssh.dial import dial  # noqa: PLC0415  see _planned
+
+    future: Future[socket.socket] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(dial(first_hop))
+        except RemotenbError as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="dial", daemon=True).start()
+    return future
 
 
 def _resolved(host: str, settings: Settings) -> Host:

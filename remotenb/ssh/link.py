@@ -16,15 +16,17 @@ from paramiko import SSHClient, SSHConfig, SSHException
 
 from remotenb.errors import FarSideError, LinkLost, ShellUnusable
 from remotenb.ssh import shell
+from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
 from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
 from remotenb.ssh.login import Login
-from remotenb.ssh.transport import Transport, dial
+from remotenb.ssh.transport import Transport, exec_at_once
 from remotenb.text import one_line, tail
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
     from paramiko import Channel
 
@@ -62,7 +64,7 @@ class Link:
         with reported(self.host):
             channel = self.transport.open_session(timeout=self.host.connect_timeout)
             try:
-                out, err = _talk(channel, script.text, time.monotonic() + timeout)
+                out, err = _talk(self.transport, channel, script.text, time.monotonic() + timeout)
             finally:
                 channel.close()
         if out is None:
@@ -113,9 +115,11 @@ class Completed:
         self.err = err
 
 
-def _talk(channel: Channel, text: bytes, deadline: float) -> tuple[bytes | None, bytes]:
+def _talk(
+    transport: Transport, channel: Channel, text: bytes, deadline: float
+) -> tuple[bytes | None, bytes]:
     """Send ``text`` to the far shell; all it prints, or None when the deadline passed."""
-    channel.exec_command(shell.COMMAND)
+    exec_at_once(transport, channel, shell.COMMAND)
     err = bytearray()
     drain = threading.Thread(target=_drain, args=(channel, err), daemon=True)
     drain.start()
@@ -151,11 +155,11 @@ def open_link(
     *,
     ask: Callable[[str], bool] | None = None,
     ask_secret: Callable[[str], Secret | None] | None = None,
-    sock: socket.socket | None = None,
+    dialled: Future[socket.socket] | None = None,
 ) -> Link:
     """Connect and log in; ``ask`` and ``ask_secret`` reach a person, None where there is none.
 
-    ``sock`` is a TCP connection that was dialled before. Raises a :class:`LinkError`.
+    ``dialled`` is the TCP connection to the first hop, begun before. Raises a :class:`LinkError`.
     """
     people = {"ask": ask, "ask_secret": ask_secret}
     gateway: Connection | str | None = host.proxy_command
@@ -165,7 +169,7 @@ def open_link(
         for hop in hops:
             connection = _connection(hop, gateway if connection is None else connection, people)
             with reported(hop):
-                _open(connection, hop, sock if hop is hops[0] else None)
+                _open(connection, hop, dialled if hop is hops[0] else None)
     except BaseException:
         _close(connection)
         raise
@@ -179,9 +183,9 @@ def _close(connection: Connection | str | None) -> None:
         connection = connection.gateway
 
 
-def _open(connection: Connection, host: Host, sock: socket.socket | None) -> None:
+def _open(connection: Connection, host: Host, dialled: Future[socket.socket] | None) -> None:
     if connection.gateway is None:
-        connection.connect_kwargs["sock"] = sock or dial(host)
+        connection.connect_kwargs["sock"] = dialled.result() if dialled else dial(host)
     connection.open()
 
 

@@ -1,0 +1,103 @@
+"""The TCP connection under the SSH one. Knows nothing of SSH, so that it can start at once."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from remotenb.errors import HostUnknown, HostUnreachable
+
+if TYPE_CHECKING:
+    from remotenb.model import Host
+
+KEEPALIVE_IDLE_S = 5
+KEEPALIVE_PROBES = 3
+USER_TIMEOUT_MS = 20_000
+"""How long sent bytes may stay unacknowledged (Linux) before the connection is given up."""
+
+TCP_QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
+"""Linux has it."""
+
+
+class QuickAckSocket(socket.socket):
+    """Acknowledges at once: sshd holds its second small packet back (Nagle) until we do.
+
+    Linux forgets the option after a while, so it is set again with each read.
+    """
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """Read, then ask for immediate acknowledgements again."""
+        data = super().recv(bufsize, flags)
+        self.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)
+        return data
+
+
+def dial(host: Host) -> socket.socket:
+    """A TCP connection to ``host`` within its ConnectTimeout, tuned for small packets.
+
+    Raises :class:`HostUnknown` or :class:`HostUnreachable`.
+    """
+    where = f"{host.hostname} port {host.port}"
+    try:
+        addresses = socket.getaddrinfo(host.hostname, host.port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise HostUnknown(
+            f"the name {host.hostname} does not resolve ({getattr(error, 'strerror', error)})",
+            hint="check the spelling, the VPN, and HostName in ssh_config",
+        ) from None
+    deadline = time.monotonic() + host.connect_timeout
+    refusals: list[OSError] = []
+    for family, kind, proto, _, address in addresses:
+        left = deadline - time.monotonic()
+        if refusals and left <= 0:
+            break
+        try:
+            return _connected(family, kind, proto, address, max(left, 0.001))
+        except OSError as error:
+            refusals.append(error)
+    raise _unreachable(where, refusals[0], host.connect_timeout)
+
+
+def _connected(
+    family: int, kind: int, proto: int, address: tuple[object, ...], timeout: float
+) -> socket.socket:
+    cls = QuickAckSocket if TCP_QUICKACK else socket.socket
+    sock = cls(family, kind, proto)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+        _tune(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", KEEPALIVE_IDLE_S),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+        ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS),
+    ):
+        if hasattr(socket, name):  # which of them there are differs by OS and its version
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _unreachable(where: str, error: OSError, timeout: float) -> HostUnreachable:
+    if isinstance(error, ConnectionRefusedError):
+        return HostUnreachable(
+            f"{where} refuses connections", hint="is that the right port, and does sshd run there?"
+        )
+    if isinstance(error, TimeoutError):
+        return HostUnreachable(
+            f"{where} does not answer ({timeout:g} s)",
+            hint="is the machine up, and does the VPN or firewall let you through?",
+        )
+    return HostUnreachable(
+        f"{where} cannot be reached: {error.strerror or error}",
+        hint="check your network, the VPN, and HostName in ssh_config",
+    )
