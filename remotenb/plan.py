@@ -225,6 +225,9 @@ def _on_host(probe: Probe) -> Plan:
 
 def _start(probe: Probe, wish: Wish, wanted_id: str | None) -> Plan:
     settings = wish.settings
+    ours = _ours(probe, wish, wanted_id)
+    if ours is not None:
+        return StartContainer(container_spec(probe, wish, ours), ours)
     if settings.image is None:
         raise NoImage(
             "nothing runs there, and no image is named to start from",
@@ -252,18 +255,33 @@ def _start(probe: Probe, wish: Wish, wanted_id: str | None) -> Plan:
     return _start_container(probe, wish)
 
 
+def _ours(probe: Probe, wish: Wish, wanted_id: str | None) -> Container | None:
+    """A container that we started before: about to be ready, or stopped meanwhile."""
+    if wish.new:
+        return None
+    ours = [
+        c
+        for c in probe.containers
+        if c.labels.get(LABEL_NAME) == c.name
+        and c.ownership == "mine"
+        and (wish.settings.image is None or _of_image(c, wish.settings.image, wanted_id))
+    ]
+    running = [c for c in ours if c.running]
+    if running:
+        return running[0]
+    return ours[0] if len(ours) == 1 else None
+
+
 def _start_container(probe: Probe, wish: Wish) -> StartContainer:
     spec = container_spec(probe, wish)
     existing = next((c for c in probe.containers if c.name == spec.name), None)
-    if existing is None:
-        return StartContainer(spec)
-    if existing.labels.get(LABEL_NAME) != spec.name or existing.ownership == "other":
+    if existing is not None:
         whose = f"of {existing.owner}" if existing.ownership == "other" else "not remotenb's"
         raise NameTaken(
             f"the name {spec.name} is taken by a container that is {whose}",
             hint="choose another with container_name in the config, or start one more with --new",
         )
-    return StartContainer(spec, existing)
+    return StartContainer(spec)
 
 
 def _list(images: tuple[Image, ...]) -> str:

@@ -171,9 +171,10 @@ class Connect:
                 with self.report.step(f"starting Jupyter in {where}"):
                     return launcher.server(plan), False
             case StartContainer(spec, existing):
-                how = "starting again" if existing else f"starting {spec.image} as"
-                with self.report.step(f"{how} container {spec.name}"):
-                    return self._container(launcher, plan), False
+                runs = existing is not None and existing.running
+                how = "waiting for" if runs else "starting again" if existing else "starting"
+                with self.report.step(f"{how} container {spec.name} of {spec.image}"):
+                    return self._container(launcher, plan), runs
             case Refuse(error):
                 raise error
 

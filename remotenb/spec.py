@@ -14,7 +14,7 @@ from remotenb.model import ContainerSpec, Mount
 from remotenb.settings import GpuRequest, Settings, parse_gpus
 
 if TYPE_CHECKING:
-    from remotenb.model import Probe
+    from remotenb.model import Container, Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ def container_name(probe: Probe, wish: Wish) -> str:
     return next(name for n in range(2, 10_000) if (name := f"{base}-{n}") not in taken)
 
 
-def container_spec(probe: Probe, wish: Wish) -> ContainerSpec:
-    """The container to start, with paths and GPUs of this box."""
+def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) -> ContainerSpec:
+    """The container to start, with paths and GPUs of this box; ``existing`` has them already."""
     settings = wish.settings
-    name = container_name(probe, wish)
+    name = existing.name if existing else container_name(probe, wish)
     return ContainerSpec(
         name=name,
-        image=settings.image or "",
-        gpus=choose_gpus(parse_gpus(settings.gpus), probe),
+        image=existing.image if existing else settings.image or "",
+        gpus=existing.gpus if existing else choose_gpus(parse_gpus(settings.gpus), probe),
         mounts=tuple(
             Mount(absolute(m.source, probe.home), m.target, m.read_only) for m in settings.mounts()
         ),

@@ -27,7 +27,8 @@ id=
 if [ $# -gt 0 ]; then
     id=$("$@") || undo 1
 fi
-rm -f "$STATE"/rt/*server-*.json
+# what an earlier life of it left would be taken for this one's
+[ "$($ENGINE inspect -f '{{.State.Running}}' "$NAME")" = true ] || rm -f "$STATE"/rt/*server-*.json
 $ENGINE start "$NAME" >/dev/null || undo 1
 
 echo "@token $(cat "$STATE/token")"

@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import sshtunnel
+from paramiko import SSHException
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
@@ -51,7 +52,7 @@ class _Handler(sshtunnel._ForwardHandler):  # type: ignore[misc]  # noqa: SLF001
             while data := self.request.recv(CHUNK):
                 chan.sendall(data)
             chan.shutdown_write()
-        except OSError:
+        except (OSError, SSHException, EOFError):  # the browser has left, or the link has
             chan.close()
 
 

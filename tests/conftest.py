@@ -1,0 +1,55 @@
+"""What all tests share: a clean environment, and the machines of the rig for those that want them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.laptop import Laptop
+from tests.rig import packages
+from tests.rig.lab import Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_report_header() -> str:
+    lacking = packages.missing()
+    return f"rig: {'lacks ' + ', '.join(lacking) if lacking else 'real machines'}"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own set-up reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("REMOTENB_", "JUPYTER_", "SSH_")) or name in {"BROWSER", "DISPLAY"}:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def machines() -> Iterator[Lab]:
+    """The laptop's network and the box, up once; this process moves into the laptop's network."""
+    lacking = packages.missing()
+    if lacking:
+        pytest.skip(f"no real machines here, they need: {', '.join(lacking)}")
+    with Lab() as lab:
+        lab.enter_laptop()
+        yield lab
+
+
+@pytest.fixture
+def lab(machines: Lab) -> Lab:
+    """The machines, as they were at first."""
+    machines.reset()
+    return machines
+
+
+@pytest.fixture
+def laptop(lab: Lab, tmp_path: Path) -> Laptop:
+    """A user's laptop in the network of the machines."""
+    home = tmp_path / "laptop"
+    home.mkdir()
+    return Laptop(home, lab.ssh_config)

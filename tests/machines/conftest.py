@@ -1,0 +1,75 @@
+"""What is on the box before remotenb comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from tests.rig.failures import until
+
+if TYPE_CHECKING:
+    from tests.rig.box import Box
+    from tests.rig.lab import Lab
+
+LAB4 = "nvcr.io/nvidia/pytorch:25.10-py3"
+LAB2 = "nvcr.io/nvidia/pytorch:23.07-py3"
+CLASSIC = "nvcr.io/nvidia/tensorflow:20.10-tf2-py3"
+BARE = "nvcr.io/nvidia/cuda:12.4.0-base"
+TINY = "busybox:1"
+
+ARTICLE = ("jupyter", "notebook", "--ip", "0.0.0.0", "--allow-root")
+"""As the article tells to start it."""
+
+
+@pytest.fixture
+def box(lab: Lab) -> Box:
+    """The GPU server."""
+    return lab.box
+
+
+class ByHand(Protocol):
+    """Starts a container with Jupyter in it, as people do; see :func:`by_hand`."""
+
+    def __call__(
+        self,
+        *docker: str,
+        image: str = LAB4,
+        name: str = "nb",
+        user: str = "alice",
+        jupyter: tuple[str, ...] = ARTICLE,
+    ) -> str: ...
+
+
+RUNTIME_FILES = 'cat "$HOME"/.local/share/jupyter/runtime/*server-[0-9]*.json'
+
+
+def wait_for_server(box: Box, name: str, user: str = "alice") -> None:
+    """Until a server in that container has written its runtime file and listens."""
+
+    def listens() -> bool:
+        said = box.docker("exec", name, "sh", "-c", RUNTIME_FILES, user=user, check=False).stdout
+        sockets = box.docker("exec", name, "cat", "/proc/net/tcp", user=user, check=False).stdout
+        ports = {line.split()[1].split(":")[1] for line in sockets.splitlines() if " 0A " in line}
+        port = said.partition('"port": ')[2].partition(",")[0]
+        return port.isdigit() and f"{int(port):04X}" in ports
+
+    until(listens, f"Jupyter in {name}", seconds=40)
+
+
+@pytest.fixture
+def by_hand(box: Box) -> ByHand:
+    """Start a container as the article does; its name comes back when Jupyter listens."""
+
+    def start(
+        *docker: str,
+        image: str = LAB4,
+        name: str = "nb",
+        user: str = "alice",
+        jupyter: tuple[str, ...] = ARTICLE,
+    ) -> str:
+        box.docker("run", "-d", "--name", name, *docker, image, *jupyter, "--no-browser", user=user)
+        wait_for_server(box, name, user)
+        return name
+
+    return start

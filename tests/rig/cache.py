@@ -1,0 +1,52 @@
+"""Where the rig keeps what outlives a run, and the locks around it."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from .failures import RigError, until
+
+SCRIPTS: Final = Path(__file__).parent / "scripts"
+
+
+def directory(name: str) -> Path:
+    """Return a directory of the cache, made if need be."""
+    root = Path(os.environ.get("REMOTENB_RIG_CACHE", "/var/cache/remotenb-rig"))
+    path = root / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def recipe(*parts: str) -> str:
+    """Name a thing by everything that goes into it, so that an edited recipe is another thing."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def lock(name: str, *, seconds: float) -> Iterator[None]:
+    """Hold a lock of the cache; the kernel drops it if this process dies."""
+    path = directory(".") / f"{name}.lock"
+    with path.open("a") as file:
+        try:
+            until(lambda: _taken(file), f"lock {path}", seconds=seconds)
+        except RigError as error:
+            holder = path.read_text() or "another process"
+            message = f"{holder} holds {path}: gave up after {seconds:g} s"
+            raise RigError(message) from error
+        path.write_text(f"pid {os.getpid()}")
+        yield
+
+
+def _taken(file: IO[str]) -> bool:
+    if sys.platform == "linux":  # every system can import the rig, and ask what it lacks
+        import fcntl  # noqa: PLC0415
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

@@ -1,0 +1,90 @@
+"""What the rig needs of the machine it runs on: look for it, and install it.
+
+Standard library only and no relative imports, so that a bare `python tests/rig/packages.py`
+works before anything else does.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+# Debian package -> one file or command that shows it is there.
+PACKAGES: Final = {
+    "busybox-static": "/bin/busybox",
+    "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
+    "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "debootstrap": "debootstrap",
+    "docker.io": "dockerd",
+    "fish": "fish",
+    "iproute2": "ip",
+    "iptables": "iptables-restore",
+    "openssh-client": "ssh-keygen",
+    "openssh-server": "sshd",
+    "procps": "ps",
+    "tcsh": "tcsh",
+    "tmux": "tmux",
+    "util-linux": "nsenter",
+    "zsh": "zsh",
+}
+# Newer Debian and Ubuntu have the client and docker-init in packages of their own; the rig
+# uses whatever is on PATH, so a docker from elsewhere will do as well.
+COMMANDS: Final = ("docker", "docker-init", "setpriv", "unshare", "ss")
+SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def missing() -> list[str]:
+    """Say what this machine lacks, a phrase each; an empty list means that the rig can run."""
+    return [*_unfit(), *(f"package {name}" for name in _absent()), *_no_commands()]
+
+
+def install() -> None:
+    """Install the packages that are not here, on Debian or Ubuntu as root."""
+    names = _absent()
+    if not names:
+        print("rig: every package is here")
+        return
+    if _unfit() or not shutil.which("apt-get"):
+        sys.exit("rig: cannot install: " + ", ".join([*_unfit(), "needs root and apt-get"]))
+    print("rig: installing " + " ".join(names), flush=True)
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["update"], ["install", "-y", "--no-install-recommends", *names]):
+        done = subprocess.run(
+            ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", *step],
+            env=quiet,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            sys.exit(f"rig: apt-get {step[0]} failed:\n{done.stdout}{done.stderr}")
+
+
+def _unfit() -> list[str]:
+    lacks = ["Linux"]
+    if sys.platform == "linux":
+        lacks = [] if os.geteuid() == 0 else ["root"]
+    return lacks
+
+
+def _absent() -> list[str]:
+    return [name for name, sign in PACKAGES.items() if not _here(sign)]
+
+
+def _no_commands() -> list[str]:
+    return [f"command {name}" for name in COMMANDS if not _here(name)]
+
+
+def _here(sign: str) -> bool:
+    if sign.startswith("/"):
+        return Path(sign).exists()
+    return shutil.which(sign, path=SYSTEM_PATH) is not None
+
+
+if __name__ == "__main__":
+    if "--missing" in sys.argv:
+        print("\n".join(missing()))
+    else:
+        install()

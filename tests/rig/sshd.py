@@ -1,0 +1,47 @@
+"""The box's sshd: Debian's defaults, but for what tests make necessary."""
+
+from typing import Final
+
+from .failures import until
+from .machine import Machine
+
+HOST_KEY: Final = "/etc/ssh/ssh_host_ed25519_key"
+AUTHORIZED_KEYS: Final = "/etc/ssh/rig_authorized_keys"
+_PID_FILE: Final = "/run/sshd.pid"
+
+# UsePAM no: PAM on the tester's machine is not the rig's to rely on.
+# MaxStartups: a test that reconnects in a loop must not meet sshd's random early drop.
+_CONFIG: Final = f"""HostKey {HOST_KEY}
+PidFile {_PID_FILE}
+UsePAM no
+KbdInteractiveAuthentication no
+X11Forwarding yes
+PrintMotd no
+AcceptEnv LANG LC_*
+MaxStartups 100:30:200
+LogLevel VERBOSE
+Subsystem sftp /usr/lib/openssh/sftp-server
+"""
+
+
+def config(extra: str, port: int) -> str:
+    """Return sshd_config with extra lines, which win: sshd takes the first value it meets."""
+    lines = extra.splitlines()
+    matches = [n for n, line in enumerate(lines) if line.lower().lstrip().startswith("match")]
+    first = min(matches, default=len(lines))
+    # everything after a Match line belongs to it
+    parts = [*lines[:first], f"Port {port}", _CONFIG, *lines[first:]]
+    return "\n".join(parts) + "\n"
+
+
+def restart(machine: Machine, *, extra: str = "", port: int = 22) -> None:
+    """Replace the listening sshd; sessions that are open stay open, as on a real server."""
+    pid_file = machine.path(_PID_FILE)
+    if pid_file.exists():
+        pid = pid_file.read_text().strip()
+        machine.run(["kill", pid], check=False)
+        until(lambda: not machine.path(f"/proc/{pid}").exists(), "the old sshd's end")
+        pid_file.unlink(missing_ok=True)
+    machine.path("/etc/ssh/sshd_config").write_text(config(extra, port))
+    machine.run(["/usr/sbin/sshd", "-E", "/var/log/sshd.log"])
+    until(pid_file.exists, "sshd")
