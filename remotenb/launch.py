@@ -14,22 +14,19 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from remotenb import far
-from remotenb.engines.complaints import understand
-from remotenb.engines.docker import JUPYTER_PORT, STATE_TARGET, Docker
+from remotenb.engines.docker import JUPYTER_PORT, LABEL_LAUNCH, STATE_TARGET, Docker
 from remotenb.errors import (
-    DiskFull,
     JupyterFailed,
     JupyterMissing,
     JupyterNotReady,
-    MountMissing,
     RemotenbError,
-    ScriptFailed,
     ServerOpen,
 )
 from remotenb.jupyter import ask, verify
 from remotenb.model import Container, Endpoint, Found, Rejected, RuntimeFile, Secret, Server
 from remotenb.reach import ANY, LOOPBACK, in_container, on_host
 from remotenb.scan import parse_scan, records
+from remotenb.setback import LOG_LINES, why_no_server, why_not_started
 from remotenb.text import one_line, tail
 
 if TYPE_CHECKING:
@@ -49,7 +46,11 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 0.25
 LOOK_EVERY_S = 1.0
 """How often it is asked whether a container that is not ready still lives."""
 
-LOG_LINES = 30
+_REMOVE = f"""
+made=$($ENGINE ps -aq --filter "label={LABEL_LAUNCH}=$2")
+[ -z "$made" ] || {{ $ENGINE rm -f $made >/dev/null; rm -rf "$3"; }}
+"""
+_STOP = '$ENGINE stop -t 2 "$1" >/dev/null'
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +68,24 @@ class Launcher:
 
     def container(self, plan: StartContainer) -> Server:
         """Make the planned container, or start it again, and wait for its server."""
-        engine, spec = Docker(self.probe.engine.argv), plan.spec
+        engine, spec, existing = Docker(self.probe.engine.argv), plan.spec, plan.existing
         serve = ("sh", f"{STATE_TARGET}/serve.sh", ANY, str(JUPYTER_PORT))
-        done = self.link.script(
-            far.source("start_container.sh"),
-            *(() if plan.existing else engine.create(spec, serve)),
-            timeout=ENGINE_TIMEOUT_S,
-            NAME=spec.name,
-            STATE=spec.state_dir,
-            TOKEN=secrets.token_urlsafe(32),
-            SERVE=far.source("serve.sh"),
-            FOLDERS="\n".join(mount.source for mount in spec.mounts),
-            ENGINE=self._engine,
-        )
-        if done.code != 0:
-            raise _why_not_started(done.err, self.probe)
-        facts = records(done.out.decode("utf-8", "replace"))
-        found = _found_in_new(plan, facts)
-        with self._undone_unless_ready(spec.name, "" if plan.existing else spec.state_dir):
+        launch = secrets.token_hex(8)
+        with self._undone_unless_ready(plan, launch):
+            done = self.link.script(
+                far.source("start_container.sh"),
+                *(() if existing else engine.create(spec, serve, launch=launch)),
+                timeout=ENGINE_TIMEOUT_S,
+                NAME=spec.name,
+                STATE=spec.state_dir,
+                TOKEN=secrets.token_urlsafe(32),
+                SERVE=far.source("serve.sh"),
+                FOLDERS="" if existing else "\n".join(mount.source for mount in spec.mounts),
+                ENGINE=self._engine,
+            )
+            if done.code != 0:
+                raise why_not_started(done.err, user=self.probe.user)
+            found = _found_in_new(plan, records(done.out.decode("utf-8", "replace")))
             server = self._until_ready(found, lambda: self._look_at(spec.name))
             self._keep(spec.name)
         return server
@@ -110,7 +111,7 @@ class Launcher:
         files = parse_scan(done.out).files
         if done.code != 0 or not files:
             place = f"container {container.name}" if container else "that machine"
-            raise _why_no_server(facts, done.err, place, self.start_timeout)
+            raise why_no_server(facts, done.err, place, self.start_timeout)
         file = replace(files[0], token=Secret(token))
         found = _found_started(container, file)
         try:
@@ -133,6 +134,7 @@ class Launcher:
             if isinstance(answer, Server):
                 return _only_by_token(answer)
             if now - start > self.start_timeout:
+                look()
                 raise JupyterNotReady(
                     f"Jupyter did not get ready in {self.start_timeout:g} s: {answer.reason}",
                     hint="its log is above; a slow machine needs a longer start_timeout",
@@ -185,18 +187,23 @@ class Launcher:
             logger.warning("no restart policy: %s", one_line(done.err))
 
     @contextmanager
-    def _undone_unless_ready(self, name: str, state_dir: str) -> Iterator[None]:
-        """On any failure, Ctrl-C too: a new container goes, one that was there is stopped."""
+    def _undone_unless_ready(self, plan: StartContainer, launch: str) -> Iterator[None]:
+        """On any failure, Ctrl-C too: what this launch made goes; one that was there stops.
+
+        Only a container with this launch's own label is removed, whatever its name is.
+        """
+        name, existing = plan.spec.name, plan.existing
         try:
             yield
         except BaseException as error:
             if isinstance(error, JupyterNotReady):
-                error.detail = error.detail or self._state_and_log(name)[1]
-            remove = '$ENGINE rm -f "$1" >/dev/null; rm -rf "$2"'
-            stop = '$ENGINE stop -t 2 "$1" >/dev/null'
+                error.detail = self._state_and_log(name)[1]
+            undo = _REMOVE
+            if existing is not None:
+                undo = "" if existing.running else _STOP
             try:
                 self.link.script(
-                    remove if state_dir else stop, name, state_dir, timeout=30, ENGINE=self._engine
+                    undo, name, launch, plan.spec.state_dir, timeout=30, ENGINE=self._engine
                 )
             except RemotenbError as also:
                 logger.warning("could not take away container %s: %s", name, also)
@@ -227,7 +234,8 @@ def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]]) -> Found:
         match record.split(" "):
             case ["@port", port, host, number] if port == f"{JUPYTER_PORT}/tcp":
                 ways.append(Endpoint(host, int(number)))
-    ways += [Endpoint(named["@address"], JUPYTER_PORT)] if named.get("@address") else []
+    if not ways and named.get("@address"):
+        ways = [Endpoint(named["@address"], JUPYTER_PORT)]
     spec = plan.spec
     container = plan.existing or Container(
         id=named.get("@id", ""),
@@ -254,44 +262,3 @@ def _found_started(container: Container | None, file: RuntimeFile) -> Found:
     if container is None or container.scan is None:
         return on_host(parse_scan(b""), file)
     return in_container(container, replace(container.scan, listening=()), file)
-
-
-def _why_not_started(said: bytes, probe: Probe) -> RemotenbError:
-    text = said.decode("utf-8", "replace")
-    if "mkdir:" in text:
-        return MountMissing(
-            f"a folder to mount cannot be made: {one_line(text)}",
-            hint="make it on the server, or leave that volume out",
-        )
-    if "No space left on device" in text or "Disk quota exceeded" in text:
-        return DiskFull(
-            f"no space left on that machine: {one_line(text)}", hint="make room in your home there"
-        )
-    return understand(text, user=probe.user)
-
-
-def _why_no_server(
-    facts: list[tuple[str, str]], err: bytes, place: str, timeout: float
-) -> RemotenbError:
-    for record, content in facts:
-        if record.startswith(("@ended", "@silent")):
-            log = tail(content, LOG_LINES)
-            if "@missing" in content:
-                return JupyterMissing(
-                    f"there is no Jupyter in {place}", hint="pip install jupyterlab there"
-                )
-            if record == "@silent":
-                return JupyterNotReady(
-                    f"Jupyter did not get ready in {timeout:g} s in {place}",
-                    hint="a slow machine needs a longer start_timeout",
-                    detail=log,
-                )
-            return JupyterFailed(
-                f"Jupyter ended before it was ready in {place}",
-                hint="the end of its log tells why",
-                detail=log,
-            )
-    said = one_line(err)
-    if "No space left on device" in said:
-        return DiskFull(f"no space left in {place}: {said}", hint="make room there")
-    return ScriptFailed(f"Jupyter could not be started in {place}: {said}", hint="-v tells more")

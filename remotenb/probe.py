@@ -131,9 +131,7 @@ _ENGINES = (("docker", "docker"), ("sudo_docker", "sudo -n docker"), ("podman", 
 def _engine(answered: object, outputs: dict[str, _Output]) -> EngineState:
     tried = [(member, command) for member, command in _ENGINES if member in outputs]
     refusals = tuple(
-        (command, one_line(outputs[m].err) or f"exit code {outputs[m].code}")
-        for m, command in tried
-        if outputs[m].code != 0
+        (command, _refusal(outputs[m])) for m, command in tried if outputs[m].code != 0
     )
     command = next((c for m, c in tried if c == answered and outputs[m].code == 0), None)
     if command is None:
@@ -142,6 +140,13 @@ def _engine(answered: object, outputs: dict[str, _Output]) -> EngineState:
     server = version.get("Server")
     number = server.get("Version") if isinstance(server, dict) else None
     return EngineState("docker", tuple(command.split()), str(number) if number else None, refusals)
+
+
+def _refusal(output: _Output) -> str:
+    absent = 127  # what a shell says of a command that is not there
+    if output.code == absent:
+        return "not found"
+    return one_line(output.err) or f"exit code {output.code}"
 
 
 def _scans(members: dict[str, object]) -> dict[str, Scan]:

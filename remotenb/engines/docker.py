@@ -16,6 +16,8 @@ JUPYTER_PORT = 8888
 
 LABEL_NAME = "remotenb.name"
 LABEL_USER = "remotenb.user"
+LABEL_LAUNCH = "remotenb.launch"
+"""Which launch made it, so that a launch that fails takes away its own and nothing else."""
 
 Argv = tuple[str, ...]
 
@@ -23,7 +25,7 @@ Argv = tuple[str, ...]
 class Engine(Protocol):
     """What the launch of a container asks of an engine."""
 
-    def create(self, spec: ContainerSpec, command: Sequence[str]) -> Argv:
+    def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
         """Make a container, not started, that runs ``command`` through its entry point."""
 
     def prefix(self) -> Argv:
@@ -40,7 +42,7 @@ class Docker:
         """The command itself."""
         return self._argv
 
-    def create(self, spec: ContainerSpec, command: Sequence[str]) -> Argv:
+    def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
         """``docker create``: published on the box's loopback only, never pulled."""
         return (
             *self._argv,
@@ -51,6 +53,7 @@ class Docker:
             "--restart=no",  # until it is known to work; then unless-stopped
             f"--label={LABEL_NAME}={spec.name}",
             f"--label={LABEL_USER}={spec.owner}",
+            f"--label={LABEL_LAUNCH}={launch}",
             f"--publish=127.0.0.1::{JUPYTER_PORT}",
             *((f"--gpus={spec.gpus}",) if spec.gpus else ()),
             *((f"--ipc={spec.ipc}",) if spec.ipc else ()),

@@ -1,38 +1,44 @@
 # Makes a container and starts it; without parameters, starts the one of that NAME again.
 # In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), FOLDERS (to be mounted, one a line),
 # ENGINE (the engine's command); the parameters are the command that creates the container.
-# What fails leaves nothing behind; its words go to stderr.
+# What fails leaves nothing behind, nor does a laptop that is gone: then writing fails.
 
+id=
 made=
 undo() {
     [ -z "$id" ] || $ENGINE rm -f "$id" >/dev/null 2>&1
     [ -z "$made" ] || rm -rf "$STATE"
-    exit "$1"
+    exit 1
 }
+trap '' PIPE
+trap undo HUP TERM INT
 
 # as the user and before the engine, which would make a missing folder root's
 while IFS= read -r folder; do
-    [ -z "$folder" ] || [ -e "$folder" ] || mkdir -p "$folder" || undo 1
+    [ -z "$folder" ] || [ -e "$folder" ] || mkdir -p "$folder" || {
+        echo "remotenb: cannot make $folder" >&2
+        undo
+    }
 done <<FOLDERS
 $FOLDERS
 FOLDERS
 
 umask 077
 [ -d "$STATE" ] || made=1
-mkdir -p "$STATE/rt" && printf '%s\n' "$SERVE" >"$STATE/serve.sh" || undo 1
+# cat, because it says why when it cannot write; a shell's own printf does not
+mkdir -p "$STATE/rt" && printf '%s\n' "$SERVE" | cat >"$STATE/serve.sh" || undo
 # the token outlives the container: with it and the port the browser's login goes on
-[ -s "$STATE/token" ] || printf '%s' "$TOKEN" >"$STATE/token" || undo 1
+[ -s "$STATE/token" ] || printf '%s' "$TOKEN" | cat >"$STATE/token" || undo
 
-id=
 if [ $# -gt 0 ]; then
-    id=$("$@") || undo 1
+    id=$("$@") || undo
 fi
 # what an earlier life of it left would be taken for this one's
 [ "$($ENGINE inspect -f '{{.State.Running}}' "$NAME")" = true ] || rm -f "$STATE"/rt/*server-*.json
-$ENGINE start "$NAME" >/dev/null || undo 1
+$ENGINE start "$NAME" >/dev/null || undo
 
-echo "@token $(cat "$STATE/token")"
+printf '@token %s\n' "$(cat "$STATE/token")" || undo
 $ENGINE inspect -f '@id {{.Id}}
 @workdir {{.Config.WorkingDir}}{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}}
 @port {{$port}} {{.HostIp}} {{.HostPort}}{{end}}{{end}}{{range .NetworkSettings.Networks}}
-@address {{.IPAddress}}{{end}}' "$NAME"
+@address {{.IPAddress}}{{end}}' "$NAME" || undo

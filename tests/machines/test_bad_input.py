@@ -9,6 +9,7 @@ import pytest
 
 from tests.machines.conftest import BARE, CLASSIC, LAB4, TINY
 from tests.notebook import Notebook
+from tests.rig.failures import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,7 +144,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing_and_exits_130(laptop: Laptop, box
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
-    assert nothing_left(box)
+    until(lambda: nothing_left(box), "everything taken away")
 
 
 def test_a_missing_volume_that_cannot_be_made_is_named(laptop: Laptop, box: Box) -> None:

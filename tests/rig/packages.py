@@ -15,6 +15,7 @@ from typing import Final
 PACKAGES: Final = {
     "busybox-static": "/bin/busybox",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
+    "chromium": "chromium",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
     "debootstrap": "debootstrap",
     "docker.io": "dockerd",
