@@ -25,7 +25,7 @@ check: $(VENV)/dev  ## lint, types on both platforms, spelling
 	$(BIN)/mypy --platform win32
 	$(BIN)/codespell
 	$(BIN)/shellcheck --shell=sh remotenb/far/*.sh
-	$(BIN)/shellcheck tests/rig/*.sh
+	$(BIN)/shellcheck tests/rig/scripts/*
 
 bench: $(VENV)/dev  ## seconds, round trips and throughput beside ssh -L and sshtunnel
 	@$(BIN)/python -m tests.rig.packages

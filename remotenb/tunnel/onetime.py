@@ -41,8 +41,6 @@ class OneTimeLink:
             if not hmac.compare_digest(path.encode("utf-8", "replace"), self._path.encode()):
                 return None
             target, self._target = self._target, None
-        if target is not None:
-            threading.Thread(target=self.close, daemon=True).start()
         return target
 
     def close(self) -> None:
