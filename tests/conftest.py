@@ -1,4 +1,4 @@
-"""What all tests share: a clean environment, and the machines of the rig for those that want them."""
+"""What all tests share: a clean environment, and the rig's machines for those that want them."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Laptop:
         return [sys.executable, "-m", "remotenb", *args, *extra]
 
     def run(
-        self, *args: str, timeout: float = 60, stdin: bytes | None = None, **environment: str
+        self, *args: str, timeout: float = 60, environment: dict[str, str] | None = None
     ) -> Done:
         """Run remotenb to its end."""
         done = subprocess.run(
@@ -125,24 +125,18 @@ class Laptop:
             check=False,
             capture_output=True,
             timeout=timeout,
-            env={**self.environment, **environment},
-            input=stdin if stdin is not None else b"",
+            env={**self.environment, **(environment or {})},
+            input=b"",
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def refused(self, *args: str, timeout: float = 60, **environment: str) -> Event:
+    def refused(self, *args: str, environment: dict[str, str] | None = None) -> Event:
         """Run ``connect --json``, which must fail; its error event."""
-        return self.run(
-            "connect", *args, "--json", "--no-browser", timeout=timeout, **environment
-        ).error
+        return self.run("connect", *args, "--json", "--no-browser", environment=environment).error
 
     @contextmanager
     def connected(
-        self,
-        *args: str,
-        browser: bool = False,
-        timeout: float = READY_TIMEOUT_S,
-        **environment: str,
+        self, *args: str, environment: dict[str, str] | None = None, browser: bool = False
     ) -> Iterator[Connected]:
         """``connect`` until it is ready; ended with Ctrl-C afterwards, which must go well."""
         options = ["--json"] + ([] if browser else ["--no-browser"])
@@ -151,11 +145,11 @@ class Laptop:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**self.environment, **environment},
+            env={**self.environment, **(environment or {})},
         )
         connected = Connected(process, [])
         try:
-            deadline = time.monotonic() + timeout
+            deadline = time.monotonic() + READY_TIMEOUT_S
             while True:
                 event = connected.next_event(deadline - time.monotonic())
                 if event is None or event["event"] == "error":

@@ -24,11 +24,11 @@ BASE_URL = {LAB4: "--ServerApp.base_url=/hub/me", LAB2: "--NotebookApp.base_url=
 @pytest.mark.parametrize(
     ("docker", "jupyter", "exposed"),
     [
-        (("--net=host",), (), True),
-        (("--net=host",), ("--port", "5080"), True),
-        (("-p", "8888:8888"), (), True),
-        (("-p", "127.0.0.1:9999:8888"), (), False),
-        ((), (), False),
+        (("--net=host",), (), ["exposed"]),
+        (("--net=host",), ("--port", "5080"), ["exposed"]),
+        (("-p", "8888:8888"), (), ["exposed"]),
+        (("-p", "127.0.0.1:9999:8888"), (), []),
+        ((), (), []),
     ],
     ids=["host network", "host network, port 5080", "published", "published inside", "unpublished"],
 )
@@ -38,13 +38,13 @@ def test_a_server_started_as_the_article_tells_is_opened(
     image: str,
     docker: tuple[str, ...],
     jupyter: tuple[str, ...],
-    exposed: bool,
+    exposed: list[str],
 ) -> None:
     by_hand(*docker, *HOME, image=image, jupyter=(*ARTICLE, *jupyter))
     with laptop.connected("gpu-box") as connected:
         assert connected.ready["container"] == "nb"
         assert connected.ready["reused"] is True
-        assert connected.warnings == (["exposed"] if exposed else [])
+        assert connected.warnings == exposed
         assert connected.ready["server"]["version"]
         assert connected.ready["server"]["started"]
         assert Notebook(connected.ready["url"]).run("print('mine')") == "mine\n"
@@ -170,10 +170,8 @@ def test_a_server_that_no_forward_reaches_is_named_as_such(
     laptop: Laptop, box: Box, docker: tuple[str, ...], jupyter: tuple[str, ...]
 ) -> None:
     box.docker("run", "-d", "--name", "nb", *HOME, *docker, LAB4, *jupyter, "--no-browser")
-    box.run(
-        ["sh", "-c", 'until docker exec nb sh -c "ls /root/.local/share/jupyter/runtime/*.json";'
-         " do sleep 0.1; done"]
-    )  # fmt: skip
+    runtime_file = "ls /root/.local/share/jupyter/runtime/jpserver-*.json"
+    box.run(["sh", "-c", f"until docker exec nb sh -c '{runtime_file}'; do sleep 0.1; done"])
     refused = laptop.refused("gpu-box")
     assert refused["error"] == "ServerUnreachable"
     assert "nb" in refused["message"]

@@ -1,12 +1,16 @@
-"""What goes wrong gets one line, a hint and the exit code of the contract; nothing is left behind."""
+"""What goes wrong gets one line, a hint and its exit code; nothing is left behind."""
 
 from __future__ import annotations
 
+import signal
+import socket
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from remotenb.tunnel.listener import ports_for
 from tests.machines.conftest import BARE, CLASSIC, LAB4, TINY
 from tests.notebook import Notebook
 from tests.rig.failures import until
@@ -60,18 +64,16 @@ def test_no_docker_at_all_is_named(laptop: Laptop, box: Box) -> None:
 
 
 def test_sudo_docker_serves_where_the_group_does_not(laptop: Laptop, box: Box) -> None:
-    box.write("/usr/local/bin/sudo", '#!/bin/sh\n[ "$1" = -n ] && shift\nexec /tmp/su-exec "$@"\n',
-              mode=0o755)  # fmt: skip
-    box.run(["sh", "-c", "cp /usr/bin/env /tmp/su-exec && chmod 6755 /tmp/su-exec"])
-    box.run(["sh", "-c", "cp /usr/bin/setpriv /tmp/setpriv && chmod u+s /tmp/setpriv"])
-    box.write(
-        "/usr/local/bin/sudo",
-        '#!/bin/sh\nshift\nexec /tmp/setpriv --reuid 0 --regid 0 --clear-groups -- "$@"\n',
-        mode=0o755,
-    )
-    with laptop.connected("gpu-box-carol", "--image", CLASSIC) as connected:
-        assert connected.ready["engine"] == "docker"
-        assert Notebook(connected.ready["url"]).run("print(1)") == "1\n"
+    """The box has no sudo: a setuid setpriv stands in for one that asks for no password."""
+    box.run(["install", "-m", "4755", "/usr/bin/setpriv", "/usr/local/bin/as-root"])
+    as_root = 'exec as-root --reuid 0 --regid 0 --clear-groups -- "$@"'
+    box.write("/usr/local/bin/sudo", f'#!/bin/sh\n[ "$1" = -n ] && shift\n{as_root}\n', mode=0o755)
+    try:
+        with laptop.connected("gpu-box-carol", "--image", CLASSIC) as connected:
+            assert connected.ready["engine"] == "docker"
+            assert Notebook(connected.ready["url"]).run("print(1)") == "1\n"
+    finally:
+        box.run(["rm", "/usr/local/bin/sudo", "/usr/local/bin/as-root"])
 
 
 def test_without_an_image_the_boxs_images_are_listed(laptop: Laptop) -> None:
@@ -127,9 +129,6 @@ def test_a_jupyter_that_does_not_come_up_shows_the_end_of_its_log(
 
 
 def test_ctrl_c_while_it_starts_leaves_nothing_and_exits_130(laptop: Laptop, box: Box) -> None:
-    import signal  # noqa: PLC0415
-    import subprocess  # noqa: PLC0415
-
     box.write("/home/alice/jupyter", "#!/bin/sh\nsleep 999\n", mode=0o755)
     mount = "/home/alice/jupyter:/usr/local/bin/jupyter"
     process = subprocess.Popen(
@@ -155,9 +154,11 @@ def test_a_missing_volume_that_cannot_be_made_is_named(laptop: Laptop, box: Box)
 
 
 def test_a_full_disk_of_the_box_is_named(laptop: Laptop, box: Box) -> None:
-    box.run(["sh", "-c", "mkdir -p /home/alice/.local && mount -t tmpfs -o size=16k t"
-             " /home/alice/.local && chown alice: /home/alice/.local &&"
-             " (head -c 1M /dev/zero >/home/alice/.local/full || true)"])  # fmt: skip
+    fill = """
+        mkdir -p /home/alice/.local && mount -t tmpfs -o size=16k t /home/alice/.local
+        chown alice: /home/alice/.local; head -c 1M /dev/zero >/home/alice/.local/full; true
+    """
+    box.run(["sh", "-c", fill])
     try:
         refused = laptop.refused("gpu-box", "--image", LAB4)
     finally:
@@ -213,16 +214,12 @@ def test_a_config_that_cannot_be_used_is_a_usage_error_that_names_it(
 
 
 def test_ports_exhausted_is_a_local_error(laptop: Laptop, lab: Lab) -> None:
-    import socket  # noqa: PLC0415
-
-    from remotenb.tunnel.listener import ports_for  # noqa: PLC0415
-
     with laptop.connected("gpu-box", "--image", CLASSIC) as connected:
         container = connected.ready["container"]
-    taken = []
+    taken: list[socket.socket] = []
     try:
-        for port in ports_for(f"alice@{lab.box.ip}", container):
-            taken.append(socket.create_server(("127.0.0.1", port)))
+        ports = ports_for(f"alice@{lab.box.ip}", container)
+        taken += [socket.create_server(("127.0.0.1", port)) for port in ports]
         refused = laptop.refused("gpu-box")
     finally:
         for sock in taken:

@@ -24,15 +24,12 @@ OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 )
-CELL = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [],
-        "source": "print(6 * 7, 'is the answer')"}  # fmt: skip
-NOTEBOOK = {
-    "cells": [CELL],
-    "metadata": {
-        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
-    },
-    "nbformat": 4,
-    "nbformat_minor": 4,
+CELL: dict[str, object] = {
+    "cell_type": "code",
+    "execution_count": None,
+    "metadata": {},
+    "outputs": [],
+    "source": "print(6 * 7, 'is the answer')",
 }
 LAB_IDLE = "#jp-main-statusbar:has-text('Idle')"
 KEPT = os.environ.get("REMOTENB_SCREENSHOTS")
@@ -79,7 +76,9 @@ def test_the_link_opens_the_notebook_and_a_cell_runs_there(
     output: str,
 ) -> None:
     asked, environment = opened_link(laptop)
-    with laptop.connected("gpu-box", "--image", image, browser=True, **environment) as connected:
+    with laptop.connected(
+        "gpu-box", "--image", image, browser=True, environment=environment
+    ) as connected:
         until(lambda: Path(asked).exists(), "the browser asked for", seconds=10)
         link = Path(asked).read_text(encoding="utf-8")
         notebook = Notebook(connected.ready["url"])

@@ -206,7 +206,7 @@ def test_the_agents_key_opens_the_door(laptop: Laptop, lab: Lab) -> None:
         until(
             lambda: subprocess.run(add, check=False, env=environment).returncode == 0, "the agent"
         )
-        refused = laptop.refused("other", *config, SSH_AUTH_SOCK=sock)
+        refused = laptop.refused("other", *config, environment={"SSH_AUTH_SOCK": sock})
         assert refused["error"] == "NoImage"
     finally:
         agent.kill()
