@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
 .PHONY: help demo test check bench format lock clean
 
@@ -50,7 +50,7 @@ $(BIN)/python:
 $(VENV)/demo: $(BIN)/python requirements.txt pyproject.toml
 	@echo "installing remotenb and Jupyter into $(VENV) …"
 	@$(PIP) -r requirements.txt
-	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/demo tests/requirements.txt

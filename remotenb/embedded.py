@@ -55,7 +55,11 @@ class _Commands:
             env={**self.environment, "HOME": str(self.home)},
         )
         await process.redirect(child.stdin, child.stdout, child.stderr)
-        process.exit(await child.wait())
+        code = await child.wait()
+        await process.stdout.drain()  # all that the command wrote, before its end is told
+        await process.stderr.drain()
+        process.exit(code)
+        await process.wait_closed()
 
 
 class EmbeddedServer:

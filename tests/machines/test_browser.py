@@ -31,6 +31,14 @@ CELL: dict[str, object] = {
     "outputs": [],
     "source": "print(6 * 7, 'is the answer')",
 }
+NOTEBOOK = {
+    "cells": [CELL],
+    "metadata": {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+    },
+    "nbformat": 4,
+    "nbformat_minor": 4,
+}
 LAB_IDLE = "#jp-main-statusbar:has-text('Idle')"
 KEPT = os.environ.get("REMOTENB_SCREENSHOTS")
 """Where to keep the screenshots, for who wants to look at them."""
