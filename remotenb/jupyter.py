@@ -12,8 +12,10 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -33,6 +35,16 @@ Connect = Callable[[Endpoint], socket.socket]
 """A connected socket to an endpoint of the far side; raises :class:`OSError`."""
 
 
+@contextmanager
+def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that Ctrl-C need not wait for; each ends by its own deadline."""
+    pool = ThreadPoolExecutor(size, thread_name_prefix="check")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
@@ -48,21 +60,37 @@ def ask(
     except OSError:
         return None
     connection = http.client.HTTPConnection("127.0.0.1", endpoint.port)
+    # for the answer as a whole: a timeout of the socket's alone would begin anew with each byte
+    deadline = threading.Timer(ANSWER_TIMEOUT_S, lambda: _cut(connection.sock or sock))
+    deadline.daemon = True
+    deadline.start()
     try:
         sock.settimeout(ANSWER_TIMEOUT_S)
         connection.sock = _tls(sock) if endpoint.secure else sock
         headers = {"Authorization": f"token {token.reveal()}"} if token else {}
         connection.request("GET", path, headers=headers | {"Connection": "close"})
         response = connection.getresponse()
-        body = json.loads(response.read(ANSWER_LIMIT) or b"{}")
-        return _Answer(response.status, body if isinstance(body, dict) else {})
-    except ValueError:
-        return _Answer(response.status, {})
-    except (OSError, http.client.HTTPException):
+        return _Answer(response.status, _object(response.read(ANSWER_LIMIT)))
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
+        deadline.cancel()
         connection.close()
         sock.close()
+
+
+def _object(body: bytes) -> dict[str, object]:
+    """The JSON object in ``body``; an empty one for anything else."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _cut(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _tls(sock: socket.socket) -> ssl.SSLSocket:
@@ -87,11 +115,11 @@ def verify(found: Found, connect: Connect) -> Server | Rejected:
 def _check(endpoint: Endpoint, found: Found, connect: Connect) -> Server | str:
     """Three questions at once; a token alone proves little, as an open server takes any."""
     base, token = found.file.base_url, found.file.token
-    with ThreadPoolExecutor(3) as pool:
+    with _pool(3) as pool:
         about = pool.submit(ask, connect, endpoint, base + "api")
         stranger = pool.submit(ask, connect, endpoint, base + "api/status")
         insider = pool.submit(ask, connect, endpoint, base + "api/status", token or None)
-    version, outside, inside = about.result(), stranger.result(), insider.result()
+        version, outside, inside = about.result(), stranger.result(), insider.result()
     if version is None or outside is None or inside is None:
         return "nothing answers there"
     if version.status != HTTPStatus.OK or not isinstance(version.body.get("version"), str):
@@ -135,5 +163,5 @@ def verify_all(found: Sequence[Found], connect: Connect) -> list[Server | Reject
     promising = sorted(found, key=lambda one: (not one.file.alive, -one.file.modified))
     if not promising:
         return []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with _pool(AT_ONCE) as pool:
         return list(pool.map(lambda one: verify(one, connect), promising[:MAX_CANDIDATES]))

@@ -61,7 +61,7 @@ def parse(answer: bytes) -> Probe:
         members = json.loads(answer)
         about = _Output.of(members["about"]).text.splitlines()
         user, uid, home = about[0], int(about[1]), about[2]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ScriptFailed(
             f"the machine's answer makes no sense ({one_line(str(error), 80)}): "
             f"{one_line(answer[-200:])}",
@@ -112,7 +112,7 @@ class _Output:
         for line in self.text.splitlines():
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict):
                 yield row

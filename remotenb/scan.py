@@ -62,7 +62,7 @@ def _runtime_file(head: str, content: str) -> RuntimeFile | None:
             alive=alive == "1",
             modified=int(modified) if modified.isdigit() else 0,
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
 
 from remotenb import browser
 from remotenb.clock import SystemClock
@@ -75,7 +76,8 @@ class Session:
     def url(self) -> Secret:
         """The address that logs one in: Jupyter itself leads on to its default page."""
         token = self.server.token.reveal()
-        return Secret(f"{self.address}?token={token}" if token else self.address)
+        query = f"?token={quote(token, safe='')}" if token else ""
+        return Secret(self.address + query)
 
     def open_browser(self) -> bool:
         """Open the notebook by a link that works once; False when there is no browser."""
