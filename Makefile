@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
-.PHONY: help demo test check bench format lock clean
+.PHONY: help demo test test-long check bench format lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -15,7 +15,11 @@ demo: $(VENV)/demo  ## see what it does, no server needed (ARGS="--json --no-bro
 	@$(BIN)/remotenb demo $(ARGS)
 
 test: $(VENV)/dev  ## the whole suite; as root on Debian or Ubuntu with real machines
-	@$(BIN)/python -m tests.rig.packages
+	@$(BIN)/python -m tests.rig prepare
+	$(BIN)/python -m pytest -m "not long" $(ARGS)
+
+test-long: $(VENV)/dev  ## all that test leaves out for time
+	@$(BIN)/python -m tests.rig prepare
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/dev  ## lint, types on both platforms, spelling
@@ -28,7 +32,7 @@ check: $(VENV)/dev  ## lint, types on both platforms, spelling
 	$(BIN)/shellcheck tests/rig/scripts/*
 
 bench: $(VENV)/dev  ## seconds, round trips and throughput beside ssh -L and sshtunnel
-	@$(BIN)/python -m tests.rig.packages
+	@$(BIN)/python -m tests.rig prepare
 	$(BIN)/python -m tests.bench $(ARGS)
 
 format: $(VENV)/dev  ## rewrite the code as check wants it

@@ -20,17 +20,28 @@ BASE_URL = {LAB4: "--ServerApp.base_url=/hub/me", LAB2: "--NotebookApp.base_url=
             CLASSIC: "--NotebookApp.base_url=/hub/me"}  # fmt: skip
 
 
-@pytest.mark.parametrize("image", [LAB4, LAB2, CLASSIC])
+WAYS = {
+    "host network": (("--net=host",), (), ["exposed"]),
+    "host network, port 5080": (("--net=host",), ("--port", "5080"), ["exposed"]),
+    "published": (("-p", "8888:8888"), (), ["exposed"]),
+    "published inside": (("-p", "127.0.0.1:9999:8888"), (), []),
+    "unpublished": ((), (), []),
+}
+IN_SHORT = {(LAB2, "host network, port 5080"), (CLASSIC, "host network"), (CLASSIC, "unpublished")}
+
+
 @pytest.mark.parametrize(
-    ("docker", "jupyter", "exposed"),
+    ("image", "docker", "jupyter", "exposed"),
     [
-        (("--net=host",), (), ["exposed"]),
-        (("--net=host",), ("--port", "5080"), ["exposed"]),
-        (("-p", "8888:8888"), (), ["exposed"]),
-        (("-p", "127.0.0.1:9999:8888"), (), []),
-        ((), (), []),
+        pytest.param(
+            image,
+            *way,
+            id=f"{way_name}, {image.rpartition('/')[2]}",
+            marks=() if image == LAB4 or (image, way_name) in IN_SHORT else pytest.mark.long,
+        )
+        for image in (LAB4, LAB2, CLASSIC)
+        for way_name, way in WAYS.items()
     ],
-    ids=["host network", "host network, port 5080", "published", "published inside", "unpublished"],
 )
 def test_a_server_started_as_the_article_tells_is_opened(
     laptop: Laptop,
@@ -50,7 +61,7 @@ def test_a_server_started_as_the_article_tells_is_opened(
         assert Notebook(connected.ready["url"]).run("print('mine')") == "mine\n"
 
 
-@pytest.mark.parametrize("image", [LAB4, LAB2, CLASSIC])
+@pytest.mark.parametrize("image", [LAB4, pytest.param(LAB2, marks=pytest.mark.long), CLASSIC])
 def test_a_server_under_a_base_url_is_opened_there(
     laptop: Laptop, by_hand: ByHand, image: str
 ) -> None:

@@ -24,7 +24,7 @@ def main() -> None:
     shell.add_argument("machine", choices=["laptop", "gpubox"])
     shell.add_argument("argv", nargs=argparse.REMAINDER, help="a command instead of a shell")
     verbs.add_parser("images", help="build the images that the cache lacks")
-    verbs.add_parser("packages", help="install the Debian packages that are missing")
+    verbs.add_parser("prepare", help="install the packages and build the images that are missing")
     wish = parser.parse_args()
     if wish.verb == "up":
         _up()
@@ -33,7 +33,14 @@ def main() -> None:
     elif wish.verb == "images":
         print("\n".join(images.build()))
     else:
-        packages.install()
+        _prepare()
+
+
+def _prepare() -> None:
+    packages.install()
+    if not packages.missing():
+        print("rig: images (a first time takes minutes) …", flush=True)
+        images.build()
 
 
 def _up() -> None:

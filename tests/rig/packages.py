@@ -47,8 +47,10 @@ def install() -> None:
     if not names:
         print("rig: every package is here")
         return
-    if _unfit() or not shutil.which("apt-get"):
-        sys.exit("rig: cannot install: " + ", ".join([*_unfit(), "needs root and apt-get"]))
+    unfit = [*_unfit(), *([] if shutil.which("apt-get") else ["apt-get"])]
+    if unfit:
+        print(f"rig: no real machines here (lacks {', '.join(unfit)}); their tests are skipped")
+        return
     print("rig: installing " + " ".join(names), flush=True)
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["update"], ["install", "-y", "--no-install-recommends", *names]):
