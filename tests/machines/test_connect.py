@@ -166,9 +166,9 @@ def test_jupyter_of_the_host_serves_where_no_container_is_wanted(laptop: Laptop,
 def test_a_terminate_or_hangup_closes_the_tunnel_and_leaves_the_notebook(
     laptop: Laptop, box: Box
 ) -> None:
-    for number, reason in ((signal.SIGTERM, "terminated"), (signal.SIGHUP, "hangup")):
+    for name, reason in (("SIGTERM", "terminated"), ("SIGHUP", "hangup")):
         with laptop.connected("gpu-box", "--image", CLASSIC) as connected:
-            assert connected.stop(number) == 0
+            assert connected.stop(signal.Signals[name]) == 0
             assert connected.events[-1]["reason"] == reason
     assert len(box.docker("ps", "-q").stdout.split()) == 1
 
