@@ -28,8 +28,8 @@ check: $(VENV)/dev  ## lint, types on both platforms, spelling
 	$(BIN)/mypy --platform linux
 	$(BIN)/mypy --platform win32
 	$(BIN)/codespell
-	$(BIN)/shellcheck --shell=sh remotenb/far/*.sh
-	$(BIN)/shellcheck tests/rig/scripts/*
+	$(BIN)/shellcheck --shell=sh --severity=warning remotenb/far/*.sh
+	$(BIN)/shellcheck --severity=warning tests/rig/scripts/*
 
 bench: $(VENV)/dev  ## seconds, round trips and throughput beside ssh -L and sshtunnel
 	@$(BIN)/python -m tests.rig prepare

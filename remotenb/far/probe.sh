@@ -154,6 +154,7 @@ scans() {
     [ -n "$WANTED" ] && wanted=$(bounded 5 $E inspect -f '{{.Id}}' "$WANTED" 2>/dev/null)
     running=$(bounded 10 $E ps -q --no-trunc | tr '\n' ' ')
     printf '"scans":{'
+    # shellcheck disable=SC2046  # ids, one a word
     at_once_each scan $(printf '%s\n' "$owners" | awk -F'\t' -v wanted="$wanted" -v running="$running" '
         BEGIN { n = split(running, id, " "); for (i = 1; i <= n; i++) runs[id[i]] }
         $1 in runs && ($1 == wanted || $2 != "other")' | cut -f 1 | head -n 24)
