@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remotenb.model import Found, Image, Probe
+    from remotenb.settings import Settings
     from remotenb.spec import Wish
 
 
@@ -58,7 +59,7 @@ def decide(probe: Probe, servers: Iterable[Server], found: Iterable[Found], wish
         if good:
             best = min(good, key=lambda s: _preference(s, probe, wish, wanted_id))
             return Reuse(best, others=len(good) - 1)
-        if settings.engine == "host" or (settings.engine == "auto" and _no_engine_here(probe)):
+        if settings.engine == "host" or _only_host(probe, settings):
             _reject_unreachable(found, wish)
             return _on_host(probe)
         _require_engine(probe)
@@ -171,10 +172,11 @@ def _same_ref(image: Image, wanted: str | None) -> bool:
     )
 
 
-def _no_engine_here(probe: Probe) -> bool:
-    """No docker is installed at all, and there is a Jupyter to start without one."""
+def _only_host(probe: Probe, settings: Settings) -> bool:
+    """No image is wanted, no docker installed, and there is a Jupyter to start without one."""
     absent = all("not found" in said.lower() for _, said in probe.engine.refusals)
-    return probe.engine.name is None and absent and probe.host.jupyter is not None
+    free = settings.engine == "auto" and settings.image is None
+    return free and absent and probe.engine.name is None and probe.host.jupyter is not None
 
 
 def _require_engine(probe: Probe) -> None:

@@ -51,22 +51,26 @@ class Notebook:
         url = f"{self.base}api/kernels/{kernel}/channels?token={self.token}"
         channel = websocket.create_connection(url.replace("http", "ws", 1), timeout=TIMEOUT_S)
         try:
-            channel.send(json.dumps(_execute(code)))
+            request = _execute(code)
+            channel.send(json.dumps(request))
             printed = []
             while True:
                 message = json.loads(channel.recv())
                 kind, content = message["msg_type"], message["content"]
+                if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
+                    continue
+                assert kind != "error", content
                 if kind == "stream":
                     printed.append(content["text"])
-                if kind == "execute_reply":
-                    assert content["status"] == "ok", content
+                # the reply comes by another channel and may overtake the output; idle cannot
+                if kind == "status" and content["execution_state"] == "idle":
                     return "".join(printed)
         finally:
             channel.close()
             self.call("DELETE", f"api/kernels/{kernel}")
 
 
-def _execute(code: str) -> dict[str, object]:
+def _execute(code: str) -> dict[str, Any]:
     header = {
         "msg_id": secrets.token_hex(8),
         "msg_type": "execute_request",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,25 +22,11 @@ LABEL_LAUNCH = "remotenb.launch"
 Argv = tuple[str, ...]
 
 
-class Engine(Protocol):
-    """What the launch of a container asks of an engine."""
-
-    def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
-        """Make a container, not started, that runs ``command`` through its entry point."""
-
-    def prefix(self) -> Argv:
-        """The engine's command itself, for example ``sudo -n docker``."""
-
-
 class Docker:
     """``docker``, or ``sudo -n docker``."""
 
     def __init__(self, argv: Argv) -> None:
         self._argv = argv
-
-    def prefix(self) -> Argv:
-        """The command itself."""
-        return self._argv
 
     def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
         """``docker create``: published on the box's loopback only, never pulled."""

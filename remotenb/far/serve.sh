@@ -3,7 +3,10 @@
 # directory come by the environment, which both generations read.
 address=$1 port=$2
 
-python=$(command -v python3 || command -v python) || {
+# the Python that jupyter itself runs on, which a virtual environment keeps off the PATH
+jupyter=$(command -v jupyter)
+python=$(sed -n '1s/^#!\(.*python[0-9.]*\)$/\1/p' "$jupyter" 2>/dev/null)
+[ -x "$python" ] || python=$(command -v python3 || command -v python) || {
     echo "@missing python"
     exit 127
 }
@@ -43,5 +46,5 @@ if [ "$port" = any ]; then
 fi
 
 set -- "$command" --no-browser --allow-root "--ip=$address" "--port=$port" "--$app.port_retries=$retries"
-if command -v jupyter >/dev/null 2>&1; then exec jupyter "$@"; fi
+[ -z "$jupyter" ] || exec "$jupyter" "$@"
 exec "$python" -m jupyter "$@"

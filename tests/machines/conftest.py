@@ -9,6 +9,8 @@ import pytest
 from tests.rig.failures import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.rig.box import Box
     from tests.rig.lab import Lab
 
@@ -73,3 +75,23 @@ def by_hand(box: Box) -> ByHand:
         return name
 
     return start
+
+
+INTO_A_VENV = """
+python3 -m venv --without-pip /opt/jupyter
+docker export $(docker create "$1") | tar -x -C /opt/jupyter usr/local
+cd /opt/jupyter/usr/local
+cp -r lib/python3*/dist-packages/. /opt/jupyter/lib/python3*/site-packages/
+cp -r share etc /opt/jupyter/
+sed -i '1s|^#!.*python.*|#!/opt/jupyter/bin/python3|' bin/*
+cp bin/* /opt/jupyter/bin/
+ln -s /opt/jupyter/bin/jupyter /usr/local/bin/jupyter
+"""
+
+
+@pytest.fixture
+def host_jupyter(box: Box) -> Iterator[None]:
+    """Jupyter on the host itself, in a virtual environment, with its command alone on the PATH."""
+    box.run(["sh", "-ec", INTO_A_VENV, "sh", LAB4], timeout=120)
+    yield
+    box.run(["rm", "-rf", "/opt/jupyter", "/usr/local/bin/jupyter"])

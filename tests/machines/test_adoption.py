@@ -206,9 +206,8 @@ def test_servers_on_tls_and_on_the_v6_loopback_are_reached(
         assert connected.warnings == []
 
 
+@pytest.mark.usefixtures("host_jupyter")
 def test_a_server_of_the_host_itself_is_adopted(laptop: Laptop, box: Box) -> None:
-    image = box.docker("create", LAB4).stdout.strip()
-    box.run(["sh", "-c", f"docker export {image} | tar -x -C / usr/local"], timeout=120)
     start = "setsid jupyter lab --no-browser --port 1200 </dev/null >/dev/null 2>&1 &"
     box.run(["sh", "-c", start], user="alice")
     box.run(["sh", "-c", "until ss -ltn | grep -q 127.0.0.1:1200; do sleep 0.1; done"])

@@ -147,9 +147,8 @@ def test_jupyter_is_started_in_a_container_of_mine_that_has_none(laptop: Laptop,
         assert again.ready["url"] == connected.ready["url"]
 
 
+@pytest.mark.usefixtures("host_jupyter")
 def test_jupyter_of_the_host_serves_where_no_container_is_wanted(laptop: Laptop, box: Box) -> None:
-    image = box.docker("create", LAB4).stdout.strip()
-    box.run(["sh", "-c", f"docker export {image} | tar -x -C / usr/local", ""], timeout=120)
     with laptop.connected("gpu-box", "--engine", "host") as connected:
         assert connected.ready["engine"] == "host"
         assert connected.ready["container"] is None
