@@ -103,5 +103,7 @@ def set_up_logging(verbose: int) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
+    for library in ("invoke", "asyncssh"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     if verbose == 1:  # paramiko complains of each refused channel, which is a question of ours
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Before a server that lets anybody in: only pages that came from this port may talk to it.
+"""Before a server that lets anybody in: only this user's own pages may talk to it.
 
 Any web page can send requests to 127.0.0.1, and by DNS rebinding even read the answers.
 What such a page cannot forge are the Host and Origin headers. So each connection is held to
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING
+
+from remotenb.tunnel.peer import is_another_users
 
 if TYPE_CHECKING:
     from remotenb.tunnel.listener import Carrier
@@ -66,8 +68,9 @@ class Gate:
         """Judge the first head, then hand the connection on with the head in front."""
         try:
             browser.settimeout(HEAD_TIMEOUT_S)
+            stranger = is_another_users(browser.getpeername(), self._port)
             head, rest = _read_head(browser)
-            passed = admitted(head, self._port) if head else None
+            passed = admitted(head, self._port) if head and not stranger else None
             if passed is None:
                 browser.sendall(REFUSED if head else b"")
                 browser.close()

@@ -12,6 +12,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+from remotenb.tunnel.peer import is_another_users
+
 if TYPE_CHECKING:
     from remotenb.model import Secret
 
@@ -26,7 +28,8 @@ class OneTimeLink:
         self._path = "/" + secrets.token_urlsafe(32)
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}{self._path}"
+        self.port: int = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}{self._path}"
         self._timer = threading.Timer(lifetime, self.close)
         self._timer.daemon = True
         self._timer.start()
@@ -60,7 +63,9 @@ class OneTimeLink:
             sys_version = ""
 
             def do_GET(self) -> None:
-                target = link.take(self.path)
+                # ps shows the link to every user of this machine before the browser comes
+                stranger = is_another_users(self.client_address, link.port)
+                target = None if stranger else link.take(self.path)
                 if target is None:
                     self.send_error(404, "This link has been used, or is too old")
                     return
