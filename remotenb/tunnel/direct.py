@@ -30,6 +30,10 @@ LATE_S = 0.5
 """How often a half-closed connection is looked at, to see whether the channel is gone."""
 
 
+_GONE = (OSError, SSHException, EOFError)
+"""The browser has left, or the link has: what paramiko raises then, from any of its calls."""
+
+
 class _Handler(sshtunnel._ForwardHandler):  # type: ignore[misc]  # noqa: SLF001  held by tests/contract
     """sshtunnel's handler with a pump that passes half-closes on."""
 
@@ -52,7 +56,7 @@ class _Handler(sshtunnel._ForwardHandler):  # type: ignore[misc]  # noqa: SLF001
             while data := self.request.recv(CHUNK):
                 chan.sendall(data)
             chan.shutdown_write()
-        except (OSError, SSHException, EOFError):  # the browser has left, or the link has
+        except _GONE:
             chan.close()
 
 
@@ -75,7 +79,7 @@ class DirectCarrier:
         """Carry one connection to its end; a refused channel closes it without a byte."""
         try:
             self._handler(browser, browser.getpeername() or SOMEWHERE, self)
-        except (sshtunnel.HandlerSSHTunnelForwarderError, OSError) as error:
+        except (sshtunnel.HandlerSSHTunnelForwarderError, *_GONE) as error:
             logger.debug("connection ended: %s", error)
         finally:
             browser.close()
