@@ -72,8 +72,10 @@ def decide(probe: Probe, servers: Iterable[Server], found: Iterable[Found], wish
 def _in_named_container(
     probe: Probe, servers: tuple[Server, ...], found: tuple[Found, ...], wish: Wish
 ) -> Plan:
-    _require_engine(probe)
     name = wish.settings.container or ""
+    if wish.settings.engine == "host":
+        raise UsageError(f"container {name} is not on the host itself", hint="leave out --engine")
+    _require_engine(probe)
     container = next((c for c in probe.containers if named(c, name)), None)
     if container is None:
         running = ", ".join(c.name for c in probe.containers if c.running) or "none"
@@ -84,7 +86,7 @@ def _in_named_container(
             hint=f"start it on the server: {' '.join(probe.engine.argv)} start {container.name}",
         )
     if wish.new:
-        return StartServer(container)
+        return _server_in(container)
     its_own = [s for s in servers if s.container and s.container.id == container.id]
     its_own = _closed_ones(its_own, wish)
     if its_own:
@@ -174,7 +176,7 @@ def _same_ref(image: Image, wanted: str | None) -> bool:
 
 def _only_host(probe: Probe, settings: Settings) -> bool:
     """No image is wanted, no docker installed, and there is a Jupyter to start without one."""
-    absent = all("not found" in said.lower() for _, said in probe.engine.refusals)
+    absent = "not found" in dict(probe.engine.refusals).get("docker", "not found").lower()
     free = settings.engine == "auto" and settings.image is None
     return free and absent and probe.engine.name is None and probe.host.jupyter is not None
 
@@ -271,7 +273,8 @@ def _ours(probe: Probe, wish: Wish, wanted_id: str | None) -> Container | None:
     running = [c for c in ours if c.running]
     if running:
         return running[0]
-    return ours[0] if len(ours) == 1 else None
+    usual = [c for c in ours if c.name == container_name(probe, wish)]
+    return next(iter(usual or (ours if len(ours) == 1 else ())), None)
 
 
 def _start_container(probe: Probe, wish: Wish) -> StartContainer:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import logging
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from remotenb.ssh.link import Link
 
 logger = logging.getLogger(__name__)
+
+GPU_COLUMNS = 6
+"""What probe.sh asks nvidia-smi for."""
 
 TIMEOUT_S = 45.0
 """For the whole probe; each command in it has a shorter end of its own."""
@@ -109,7 +113,7 @@ class _Output:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One JSON object a line; lines that are not are left out."""
-        for line in self.text.splitlines():
+        for line in self.text.split("\n"):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError):
@@ -165,7 +169,7 @@ def _containers(outputs: dict[str, _Output], scans: dict[str, Scan]) -> Iterator
     for row in outputs["containers"].rows() if "containers" in outputs else ():
         try:
             container = _container(row)
-        except (KeyError, TypeError, AttributeError, ValueError):
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             logger.debug("a container that docker describes in a way we do not know: %s", row)
             continue
         ownership, owner, evidence = owners.get(container.id, ("none", None, ""))
@@ -190,12 +194,12 @@ def _owners(output: _Output | None) -> dict[str, tuple[Ownership, str | None, st
 def _container(row: dict[str, Any]) -> Container:
     networks = row.get("Networks") or {}
     return Container(
-        id=row["Id"],
+        id=str(row["Id"]),
         name=plain(row["Name"]).removeprefix("/"),
         image=plain(row["Ref"]),
-        image_id=row["Image"],
-        status=row["Status"],
-        network=row["NetworkMode"],
+        image_id=str(row["Image"]),
+        status=str(row["Status"]),
+        network=str(row["NetworkMode"]),
         addresses=tuple(
             address
             for network in networks.values()
@@ -237,15 +241,21 @@ def _gpus(outputs: dict[str, _Output]) -> tuple[tuple[Gpu, ...], str]:
         return (), ""
     if table.code != 0:
         return (), one_line(table.err or table.text) or "nvidia-smi does not answer"
-    busy = [row.split(",")[0].strip() for row in outputs["gpu_processes"].text.splitlines()]
+    processes = outputs["gpu_processes"].text if "gpu_processes" in outputs else ""
+    busy = [row.split(",")[0].strip() for row in processes.splitlines()]
     rows = [[cell.strip() for cell in line.split(",")] for line in table.text.splitlines()]
-    return tuple(_gpu(row, busy) for row in rows if len(row) == 6 and row[0].isdigit()), ""  # noqa: PLR2004  the columns asked for
+    whole = [row for row in rows if len(row) == GPU_COLUMNS and _number(row[0]) is not None]
+    return tuple(_gpu(row, busy) for row in whole), ""
 
 
 def _gpu(row: list[str], busy: list[str]) -> Gpu:
-    numbers = [int(cell) if cell.isdigit() else 0 for cell in row[3:]]  # "[N/A]" on some cards
-    total, used, load = numbers
+    total, used, load = (_number(cell) or 0 for cell in row[3:])  # "[N/A]" on some cards
     return Gpu(int(row[0]), row[1], plain(row[2]), total, used, load, busy.count(row[1]))
+
+
+def _number(cell: str) -> int | None:
+    """A cell of digits and nothing else."""
+    return int(cell) if re.fullmatch(r"[0-9]{1,9}", cell) else None
 
 
 def _toolkit(outputs: dict[str, _Output]) -> bool:

@@ -31,7 +31,7 @@ def parse_scan(raw: bytes) -> Scan:
 def records(text: str) -> list[tuple[str, str]]:
     """Each line that starts with @, and the lines behind one space that follow it."""
     records: list[tuple[str, list[str]]] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # splitlines knows more ends of lines than sed does
         if line.startswith("@"):
             records.append((line, []))
         elif line.startswith(" ") and records:
@@ -91,6 +91,8 @@ def _listening(word: str) -> Listening | None:
     try:
         raw = bytes.fromhex(address)
         swapped = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))
-        return Listening(str(ipaddress.ip_address(swapped)), int(port, 16))
+        ip = ipaddress.ip_address(swapped)
+        mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+        return Listening(str(mapped or ip), int(port, 16))
     except ValueError:
         return None

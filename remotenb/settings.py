@@ -76,7 +76,7 @@ def parse(text: str, *, source: str) -> Config:
     """A config file's text; every complaint names ``source``, the table and the key."""
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (RecursionError, ValueError) as error:  # TOMLDecodeError is a ValueError
         raise ConfigError(f"{source}: not TOML: {error}", hint="mend that line") from None
     _known(tables, ("defaults", "hosts"), source, "the top level")
     defaults = _table(tables.get("defaults", {}), source, "[defaults]")
@@ -184,7 +184,7 @@ class GpuRequest(msgspec.Struct, frozen=True):
     """For ``these``: indices or UUIDs."""
 
 
-_GPU = re.compile(r"\d{1,3}|(GPU|MIG)-[0-9a-zA-Z/-]+")
+_GPU = re.compile(r"[0-9]{1,3}|(GPU|MIG)-[0-9a-zA-Z/-]+")
 
 
 def parse_gpus(text: str) -> GpuRequest:
@@ -193,11 +193,10 @@ def parse_gpus(text: str) -> GpuRequest:
     >>> parse_gpus("auto:2")
     GpuRequest(kind='auto', count=2, names=())
     """
-    match text.partition(":"):
-        case ("all" | "none" | "auto") as kind, "", "":
-            return GpuRequest(kind)
-        case "auto", ":", number if number.isdigit() and int(number) > 0:
-            return GpuRequest("auto", count=int(number))
+    if text in {"all", "none", "auto"}:
+        return GpuRequest(text)  # type: ignore[arg-type]
+    if counted := re.fullmatch(r"auto:([1-9][0-9]{0,2})", text):
+        return GpuRequest("auto", count=int(counted[1]))
     names = tuple(part.strip() for part in text.split(","))
     if not all(_GPU.fullmatch(name) for name in names):
         raise UsageError(f"not a choice of GPUs: {text!r}", hint="all, auto, auto:2, none, or 0,1")

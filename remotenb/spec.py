@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -70,8 +71,8 @@ def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) 
 def absolute(path: str, home: str) -> str:
     """A path of the server: ``~`` and relative ones start at the home there."""
     if path == "~" or path.startswith("~/"):
-        path = path[2:]
-    return path if path.startswith("/") else f"{home}/{path}".rstrip("/")
+        path = path[1:].lstrip("/")
+    return str(PurePosixPath(home, path))
 
 
 def choose_gpus(request: GpuRequest, probe: Probe) -> str | None:

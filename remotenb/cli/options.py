@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from remotenb.errors import ConfigError
+from remotenb.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,10 +89,10 @@ _TOKEN = re.compile(r"(token[=: ]+|Authorization: \w+ )[^\s&'\"]+", re.IGNORECAS
 
 
 class _Redacted(logging.Formatter):
-    """No token in a log line, whoever wrote it."""
+    """No token and no escape sequence in a log line, whoever wrote it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _TOKEN.sub(r"\1***", super().format(record))
+        return _TOKEN.sub(r"\1***", plain(super().format(record)))
 
 
 def set_up_logging(verbose: int) -> None:

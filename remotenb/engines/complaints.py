@@ -25,7 +25,7 @@ _DRIVER = (
 )
 
 _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
-    (r"could not select device driver", errors.GpuUnavailable, _TOOLKIT),
+    (r"could not select device driver|unresolvable CDI devices", errors.GpuUnavailable, _TOOLKIT),
     (r"unknown (or invalid )?runtime (specified|name)", errors.GpuUnavailable, _TOOLKIT),
     (
         r"nvidia-container-cli|nvml error|driver/library version mismatch",

@@ -10,6 +10,7 @@ import glob
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -78,10 +79,11 @@ def resolve(  # noqa: PLR0913  the same few words that ssh takes
         )
     asked = _ask_ssh if shutil.which("ssh") else _ask_paramiko
     options = asked(alias, user, port, config_file)
-    jumps = tuple(
-        resolve(hop, config_file=config_file, _depth=_depth + 1)
-        for hop in _hops(options, alias, _depth)
-    )
+    jumps: tuple[Host, ...] = ()
+    for hop in _hops(options, alias, _depth):
+        jump = resolve(hop, config_file=config_file, _depth=_depth + 1)
+        # what leads to the first hop comes before it; the others are reached from their forerunner
+        jumps = (*(jumps or jump.jumps), replace(jump, jumps=()))
     return _host(name or destination, options, jumps, identity_file)
 
 
@@ -140,15 +142,18 @@ def _with_includes(file: Path, depth: int) -> list[str]:
     if depth > 16:  # noqa: PLR2004  OpenSSH's READCONF_MAX_DEPTH
         raise SshConfigError(f"too many levels of Include at {file}", hint="look for a circle")
     lines: list[str] = []
+    block = "Host *"
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         words = line.replace("=", " ", 1).split()
         if not words or words[0].lower() != "include":
             lines.append(line)
+            block = line if words and words[0].lower() in {"host", "match"} else block
             continue
         for pattern in words[1:]:
             where = Path("~/.ssh").expanduser() / Path(pattern.strip('"')).expanduser()
             for found in sorted(glob.glob(str(where))):  # noqa: PTH207  an absolute pattern
                 lines += _with_includes(Path(found), depth + 1)
+        lines.append(block)  # the included file's own blocks end with it
     return lines
 
 
@@ -168,7 +173,42 @@ def _first(options: Options, keyword: str, default: str = "") -> str:
 def _files(options: Options, keyword: str) -> tuple[Path, ...]:
     """The files after a keyword, whose value may be several lines or several words."""
     words = [word for value in options.get(keyword, []) for word in _split_files(value)]
-    return tuple(Path(w).expanduser() for w in words if w.lower() != "none" and w != "/dev/null")
+    words = [_expanded(w, options) for w in words if w.lower() != "none" and w != "/dev/null"]
+    return tuple(Path(word).expanduser() for word in words)
+
+
+def _expanded(word: str, options: Options) -> str:
+    """OpenSSH's tokens in a file's name, which ``ssh -G`` leaves as they are."""
+    tokens = {
+        "%": "%",
+        "d": str(Path.home()),
+        "h": _first(options, "hostname"),
+        "k": _first(options, "hostkeyalias") or _first(options, "hostname"),
+        "p": _first(options, "port", "22"),
+        "r": _first(options, "user"),
+        "u": getuser(),
+    }
+    return re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), word)
+
+
+def _seconds(text: str) -> float | None:
+    """OpenSSH's time: seconds, or numbers with units, as 1m30s; None for none."""
+    if not re.fullmatch(r"([0-9]{1,6}[smhdw]?)+", text.lower()):
+        return None
+    units = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
+    parts = re.findall(r"([0-9]+)([smhdw]?)", text.lower())
+    return float(sum(int(number) * units[unit] for number, unit in parts)) or None
+
+
+def _yes(options: Options, keyword: str) -> bool:
+    return _first(options, keyword, "no").lower() in {"yes", "true"}
+
+
+def _port(options: Options) -> int:
+    text = _first(options, "port", "22")
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:  # noqa: PLR2004  TCP's range
+        raise SshConfigError(f"ssh_config: not a port: {text}", hint="mend Port in ssh_config")
+    return int(text)
 
 
 def _split_files(value: str) -> list[str]:
@@ -193,18 +233,18 @@ def _host(name: str, options: Options, jumps: tuple[Host, ...], identity_file: P
         name=name,
         hostname=_first(options, "hostname", name),
         user=_first(options, "user") or getuser(),
-        port=int(_first(options, "port", "22")),
+        port=_port(options),
         identity_files=(identity_file.expanduser(), *identities) if identity_file else identities,
         certificate_files=_files(options, "certificatefile"),
-        identities_only=_first(options, "identitiesonly", "no") == "yes",
+        identities_only=_yes(options, "identitiesonly"),
         identity_agent=agent or None,
         # a known_hosts of /dev/null means "do not bother me": a file of our own serves then
         user_known_hosts=user_files or (own_known_hosts(),),
         global_known_hosts=_files(options, "globalknownhostsfile") or global_files,
         strict_host_key=_strict(_first(options, "stricthostkeychecking", "ask")),
-        hash_known_hosts=_first(options, "hashknownhosts", "no") == "yes",
+        hash_known_hosts=_yes(options, "hashknownhosts"),
         host_key_alias=None if alias.lower() == "none" else alias,
-        connect_timeout=float(timeout) if timeout.isdigit() and int(timeout) else 10.0,
+        connect_timeout=_seconds(timeout) or 10.0,
         jumps=jumps,
         proxy_command=None if proxy.lower() == "none" else proxy,
     )

@@ -100,21 +100,26 @@ class KnownHosts:
     def __init__(self, host: Host) -> None:
         self._host = host
         files = (*host.user_known_hosts, *host.global_known_hosts)
-        self._keys = [k for file in files for k in read(file) if k.matches(host.key_name)]
+        every = [key for file in files for key in read(file)]
+        self._keys = [key for key in every if key.matches(host.key_name)]
+        # a key known for the host without its port is good enough, as for ssh
+        portless = "" if host.host_key_alias else host.hostname
+        self._portless = [key for key in every if not key.marker and key.matches(portless)]
 
     def key_types(self) -> tuple[str, ...]:
         """The key types we know of this host: to be asked for first, as OpenSSH does."""
         return tuple(dict.fromkeys(k.type for k in self._keys if not k.marker))
 
-    def judge(self, blob: bytes) -> tuple[Trust, KnownKey | None]:
-        """What to think of the key, and the line that decides."""
+    def judge(self, blob: bytes, key_type: str = "") -> tuple[Trust, KnownKey | None]:
+        """What to think of the key, and the line that decides: of its own type if there is one."""
         for known in self._keys:
             if known.marker == "@revoked" and known.blob == blob:
                 return Trust.REVOKED, known
         plain = [k for k in self._keys if not k.marker]
-        for known in plain:
+        for known in (*plain, *self._portless):
             if known.blob == blob:
                 return Trust.KNOWN, known
+        plain.sort(key=lambda known: known.type != key_type)
         return (Trust.CHANGED, plain[0]) if plain else (Trust.UNKNOWN, None)
 
     def remember(self, key: PKey) -> Path:
@@ -154,7 +159,7 @@ class HostKeyPolicy(MissingHostKeyPolicy):
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  paramiko's signature
         """Return if the key is right; raise if not."""
-        trust, line = self._known.judge(key.asbytes())
+        trust, line = self._known.judge(key.asbytes(), key.get_name())
         if trust is Trust.KNOWN:
             return
         if line is not None:

@@ -55,7 +55,8 @@ class Script:
             "exit 0",
             "",
         ]
-        return cls("\n".join(lines).encode(), marker.encode())
+        # an argument of the command line may have bytes that are no UTF-8: they go as they came
+        return cls("\n".join(lines).encode("utf-8", "surrogateescape"), marker.encode())
 
     def output(self, raw: bytes) -> tuple[int, bytes] | None:
         """Exit code and output of the script in all that came; None when it did not run through."""
