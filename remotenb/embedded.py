@@ -7,6 +7,9 @@ forwards to the loopback alone.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 import threading
 from dataclasses import dataclass
 from getpass import getuser
@@ -21,10 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 START_TIMEOUT_S = 10.0
+CHUNK = 1 << 16
 
 
 class _Server(asyncssh.SSHServer):
     """Forwards to the loopback, and nowhere else."""
+
+    def __init__(self, connections: set[asyncssh.SSHServerConnection]) -> None:
+        self._connections = connections
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Note who is there."""
+        self._connections.add(conn)
 
     def connection_requested(
         self,
@@ -45,21 +56,47 @@ class _Commands:
     environment: Mapping[str, str]
 
     async def run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
-        """One command by ``sh -c``, its three streams passed on."""
+        """One command by ``sh -c``, its three streams carried; asyncssh's redirect leaks tasks."""
         child = await asyncio.create_subprocess_exec(
             *("sh", "-c", process.command or ":"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=self.home,
+            start_new_session=True,
             env={**self.environment, "HOME": str(self.home)},
         )
-        await process.redirect(child.stdin, child.stdout, child.stderr)
-        code = await child.wait()
-        await process.stdout.drain()  # all that the command wrote, before its end is told
-        await process.stderr.drain()
-        process.exit(code)
-        await process.wait_closed()
+        assert child.stdin and child.stdout and child.stderr  # noqa: S101, PT018  they are pipes
+        feeding = asyncio.ensure_future(_feed(process.stdin, child.stdin))
+        try:
+            await asyncio.gather(
+                _pump(child.stdout, process.stdout), _pump(child.stderr, process.stderr)
+            )
+            process.exit(await child.wait())
+        except OSError:
+            process.close()  # the client has left
+        finally:
+            feeding.cancel()
+            if child.returncode is None and sys.platform != "win32":
+                os.killpg(child.pid, signal.SIGKILL)
+                await child.communicate()
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -> None:
+    while data := await source.read(CHUNK):
+        sink.write(data)
+        await sink.drain()
+
+
+async def _feed(source: asyncssh.SSHReader[bytes], sink: asyncio.StreamWriter) -> None:
+    try:
+        while data := await source.read(CHUNK):
+            sink.write(data)
+            await sink.drain()
+    except (OSError, asyncssh.Error):
+        pass  # the command does not read, or the client has left
+    finally:
+        sink.close()
 
 
 class EmbeddedServer:
@@ -72,6 +109,7 @@ class EmbeddedServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._connections: set[asyncssh.SSHServerConnection] = set()
         self.home = folder / "home"
 
     def __enter__(self) -> Host:
@@ -107,7 +145,7 @@ class EmbeddedServer:
         return await asyncssh.listen(
             "127.0.0.1",
             0,
-            server_factory=_Server,
+            server_factory=lambda: _Server(self._connections),
             server_host_keys=[host_key],
             authorized_client_keys=asyncssh.import_authorized_keys(user_key.decode()),
             process_factory=_Commands(self.home, self._environment).run,
@@ -124,6 +162,9 @@ class EmbeddedServer:
         if self._acceptor is not None:
             self._acceptor.close()
             await self._acceptor.wait_closed()
+        for connection in self._connections:
+            connection.abort()
+            await connection.wait_closed()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()

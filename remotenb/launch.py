@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from remotenb.clock import Clock
+    from remotenb.decision import StartContainer, StartServer
     from remotenb.jupyter import Connect
-    from remotenb.model import Probe, StartContainer, StartServer
+    from remotenb.model import Probe
     from remotenb.ssh.link import Link
 
 logger = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from remotenb.decision import Plan, Refuse, Reuse, StartContainer, StartServer
 from remotenb.engines.complaints import join_the_group
 from remotenb.engines.docker import LABEL_NAME
 from remotenb.errors import (
@@ -27,22 +28,13 @@ from remotenb.errors import (
     ServerUnreachable,
     UsageError,
 )
-from remotenb.model import (
-    Container,
-    Plan,
-    Refuse,
-    Reuse,
-    Server,
-    StartContainer,
-    StartServer,
-)
 from remotenb.reach import named
 from remotenb.spec import container_name, container_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remotenb.model import Found, Image, Probe
+    from remotenb.model import Container, Found, Image, Probe, Server
     from remotenb.settings import Settings
     from remotenb.spec import Wish
 

@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 from remotenb import browser
 from remotenb.clock import SystemClock
+from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
 from remotenb.errors import LimitRefused, LinkLost, NoImage, ServerOpen
 from remotenb.jupyter import verify_all
 from remotenb.launch import Launcher
-from remotenb.model import Refuse, Rejected, Reuse, Secret, Server, StartContainer, StartServer
+from remotenb.model import Rejected, Secret, Server
 from remotenb.plan import decide
 from remotenb.probe import probe as look_around
 from remotenb.reach import candidates
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from remotenb.clock import Clock
-    from remotenb.model import Found, Host, Image, Plan, Probe
+    from remotenb.decision import Plan
+    from remotenb.model import Found, Host, Image, Probe
     from remotenb.spec import Wish
 
 logger = logging.getLogger(__name__)

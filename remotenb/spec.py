@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from remotenb.decision import ContainerSpec
 from remotenb.errors import GpuUnavailable
-from remotenb.model import ContainerSpec, Mount
+from remotenb.model import Mount
 from remotenb.settings import GpuRequest, Settings, parse_gpus
 
 if TYPE_CHECKING:

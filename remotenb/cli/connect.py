@@ -88,7 +88,8 @@ def _planned(  # noqa: PLR0913  what the options say, taken apart
     as_json: bool,
 ) -> Connect:
     target = _resolved(host, settings)
-    dialled = None if target.proxy_command else _dialled((*target.jumps, target)[0])
+    first_hop = (*target.jumps, target)[0]
+    dialled = None if first_hop.proxy_command else _dialled(first_hop)
     from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 200 ms
     from remotenb.spec import Wish  # noqa: PLC0415
 

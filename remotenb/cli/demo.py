@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -10,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,11 +124,19 @@ def _put_notebook(folder: Path) -> None:
 
 
 def _stop_jupyter(home: Path) -> None:
-    """End the server that was started there, and wait until it is gone."""
-    for file in home.glob(".local/state/remotenb/*/rt/jpserver-*.json"):
-        pid = int(file.stem.removeprefix("jpserver-"))
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+    """End the server that was started there, ready or not, and wait until it is gone."""
+    for file in home.glob(".local/state/remotenb/*/pid"):
+        group = int(file.read_text(encoding="ascii").strip() or 0)
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        while file.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)  # its own clean-up takes the file away last
+        while group and _signalled(group, signal.SIGTERM, deadline):
+            time.sleep(0.05)
+
+
+def _signalled(group: int, number: int, deadline: float) -> bool:
+    """Whether that process group was there to be signalled; past the deadline it is killed."""
+    there = False
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number if time.monotonic() < deadline else signal.SIGKILL)
+            there = True
+    return there

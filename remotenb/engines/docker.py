@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from remotenb.model import ContainerSpec, Mount
+    from remotenb.decision import ContainerSpec
+    from remotenb.model import Mount
 
 STATE_TARGET = "/run/remotenb"
 """Where a container that we start sees its state folder."""

@@ -17,7 +17,7 @@ cat >"$dir/token" && printf '%s\n' "$serve" >"$dir/serve.sh" || { rm -rf "$dir";
 JUPYTER_TOKEN_FILE=$dir/token JUPYTER_RUNTIME_DIR=$dir/rt
 export JUPYTER_TOKEN_FILE JUPYTER_RUNTIME_DIR
 # A server that was ready takes its folder away when it ends; of one that was not, the log is wanted.
-run='sh "$0/serve.sh" "$1" any >"$0/log" 2>&1; echo $? >"$0/exit"; [ ! -e "$0/ready" ] || rm -rf "$0"'
+run='echo $$ >"$0/pid"; sh "$0/serve.sh" "$1" any >"$0/log" 2>&1; echo $? >"$0/exit"; [ ! -e "$0/ready" ] || rm -rf "$0"'
 if command -v setsid >/dev/null 2>&1; then
     setsid sh -c "$run" "$dir" "$address" </dev/null >/dev/null 2>&1 &
 else

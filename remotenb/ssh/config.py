@@ -73,7 +73,7 @@ def resolve(  # noqa: PLR0913  the same few words that ssh takes
         )
     alias, its_user, its_port = parse_destination(destination)
     user, port = its_user or user, its_port or port
-    if config_file is not None and not config_file.is_file():
+    if config_file is not None and (config_file.is_dir() or not config_file.exists()):
         raise SshConfigError(
             f"cannot read the ssh_config file {config_file}", hint="check the path after -F"
         )

@@ -91,6 +91,13 @@ MEANINGS = (
     ),
     _Meaning(
         SSHException,
+        "no existing session",
+        errors.ProtocolFailed,
+        "{at} did not finish the SSH handshake in time",
+        "is sshd overloaded?",
+    ),
+    _Meaning(
+        SSHException,
         "timeout opening channel",
         errors.LinkLost,
         "{name} does not answer any more",

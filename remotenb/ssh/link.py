@@ -7,14 +7,15 @@ engines, containers or Jupyter.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Self
 
 from fabric import Config, Connection
-from paramiko import SSHClient, SSHConfig, SSHException
+from paramiko import ProxyCommand, SSHClient, SSHConfig, SSHException
 
-from remotenb.errors import FarSideError, LinkLost, ShellUnusable
+from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable
 from remotenb.ssh import shell
 from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
@@ -71,6 +72,11 @@ class Link:
             raise FarSideError(
                 f"{self.host.name} did not finish a command in {timeout:g} s",
                 hint="the machine may be overloaded, or its docker hangs",
+            )
+        if len(out) >= OUTPUT_LIMIT:
+            raise ScriptFailed(
+                f"{self.host.name} printed more than {OUTPUT_LIMIT >> 20} MiB",
+                hint="what its login shell prints may have no end",
             )
         completed = script.output(out)
         if completed is None and not self.alive:
@@ -162,12 +168,11 @@ def open_link(
     ``dialled`` is the TCP connection to the first hop, begun before. Raises a :class:`LinkError`.
     """
     people = {"ask": ask, "ask_secret": ask_secret}
-    gateway: Connection | str | None = host.proxy_command
     hops = (*host.jumps, host)
     connection: Connection | None = None
     try:
         for hop in hops:
-            connection = _connection(hop, gateway if connection is None else connection, people)
+            connection = _connection(hop, connection, people)
             with reported(hop):
                 _open(connection, hop, dialled if hop is hops[0] else None)
     except BaseException:
@@ -177,21 +182,27 @@ def open_link(
     return Link(host, connection)
 
 
-def _close(connection: Connection | str | None) -> None:
+def _expanded(command: str, host: Host) -> str:
+    """OpenSSH's tokens of a ProxyCommand."""
+    tokens = {"%": "%", "h": host.hostname, "p": str(host.port), "r": host.user, "n": host.name}
+    return re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), command)
+
+
+def _close(connection: Connection | None) -> None:
     while isinstance(connection, Connection):
         connection.client.close()
         connection = connection.gateway
 
 
 def _open(connection: Connection, host: Host, dialled: Future[socket.socket] | None) -> None:
-    if connection.gateway is None:
+    if connection.gateway is None and host.proxy_command:
+        connection.connect_kwargs["sock"] = ProxyCommand(_expanded(host.proxy_command, host))
+    elif connection.gateway is None:
         connection.connect_kwargs["sock"] = dialled.result() if dialled else dial(host)
     connection.open()
 
 
-def _connection(
-    host: Host, gateway: Connection | str | None, people: Mapping[str, object]
-) -> Connection:
+def _connection(host: Host, gateway: Connection | None, people: Mapping[str, object]) -> Connection:
     known = KnownHosts(host)
 
     def transport(sock: socket.socket, **options: object) -> Transport:
@@ -207,7 +218,8 @@ def _connection(
         # what fabric would read of ssh_config has been resolved already, and better
         config=Config(lazy=True, ssh_config=SSHConfig()),
         connect_kwargs={
-            "timeout": host.connect_timeout,
+            # the banner has its own end, and says what was missing; this one is for the rest
+            "timeout": 2 * host.connect_timeout,
             "banner_timeout": host.connect_timeout,
             "auth_timeout": max(host.connect_timeout, 10.0),
             "channel_timeout": host.connect_timeout,

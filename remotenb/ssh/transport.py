@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
-from paramiko import Message, SSHException
+from paramiko import Message, PKey, SSHException
+from paramiko.auth_handler import AuthOnlyHandler
 from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_SERVICE_REQUEST
 from paramiko.transport import ServiceRequestingTransport
 
@@ -15,6 +17,31 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES = 8 << 20
 """Of a channel: more than OpenSSH's 2 MiB pays on long paths, more than 16 MiB does not."""
+
+
+class _AuthHandler(AuthOnlyHandler):
+    """paramiko makes the event to wait for after it has sent the request.
+
+    An answer that comes before that is missed, and the login hangs; so the event is made
+    before, and what paramiko assigns later is passed over.
+    """
+
+    _event: threading.Event | None = None
+
+    @property
+    def auth_event(self) -> threading.Event | None:
+        """Set when the server has answered."""
+        return self._event
+
+    @auth_event.setter
+    def auth_event(self, _late: threading.Event | None) -> None:
+        return
+
+    def auth_publickey(self, username: str, key: PKey) -> list[str]:  # type: ignore[override]
+        """Show one key; the methods that are still missing."""
+        self._event = threading.Event()
+        missing: list[str] = super().auth_publickey(username, key)
+        return missing
 
 
 class Transport(ServiceRequestingTransport):
@@ -41,6 +68,10 @@ class Transport(ServiceRequestingTransport):
         security = self.get_security_options()
         wanted = [sign for t in types for sign in _signatures(t) if sign in security.key_types]
         security.key_types = (*wanted, *(t for t in security.key_types if t not in wanted))
+
+    def get_auth_handler(self) -> _AuthHandler:
+        """One that misses no answer."""
+        return _AuthHandler(self)
 
     def ensure_session(self) -> None:
         """Ask for the login service, once, and do not wait for the answer."""

@@ -1,0 +1,64 @@
+"""What can be decided, as data: the plan and the container that it may speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from remotenb.errors import RemotenbError
+    from remotenb.model import Container, Mount, Server
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """The container to start, all names resolved for this box."""
+
+    name: str
+    image: str
+    gpus: str | None
+    """docker's own ``--gpus`` argument, or None."""
+    mounts: tuple[Mount, ...]
+    env: tuple[tuple[str, str], ...]
+    ipc: str | None
+    shm_size: str | None
+    ulimits: tuple[str, ...]
+    run_args: tuple[str, ...]
+    owner: str
+    state_dir: str
+    """0700 folder of the user's on the box; mounted at /run/remotenb."""
+    root_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Go to a server that runs."""
+
+    server: Server
+    others: int = 0
+    """How many other good ones were passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartServer:
+    """Start Jupyter in a running container, or on the host."""
+
+    container: Container | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer:
+    """Make a container and start it; or start ``existing``, which stopped."""
+
+    spec: ContainerSpec
+    existing: Container | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Nothing can be done before somebody changes something."""
+
+    error: RemotenbError
+
+
+Plan = Reuse | StartServer | StartContainer | Refuse

@@ -1,0 +1,232 @@
+"""Logging in: whom to trust, which key, and what is said when it does not come off."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remotenb.embedded import EmbeddedServer
+from remotenb.errors import (
+    AuthenticationFailed,
+    HostKeyChanged,
+    HostKeyUnknown,
+    HostUnknown,
+    HostUnreachable,
+    KeyUnusable,
+    LinkError,
+    ProtocolFailed,
+)
+from remotenb.model import Secret
+from remotenb.ssh.link import open_link
+from tests.embedded.conftest import environment, played
+from tests.embedded.peers import closed_port, hang_up, listening, silent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from remotenb.model import Host
+    from tests.embedded.conftest import Box
+
+
+def refused(host: Host) -> LinkError:
+    with pytest.raises(LinkError) as raised:
+        open_link(host).close()
+    error = raised.value
+    assert (error.code, bool(error.hint)) == (3, True)
+    assert "\n" not in error.message
+    return error
+
+
+def works(host: Host) -> bool:
+    with open_link(host) as link:
+        return link.script("echo on", timeout=10).out == b"on\n"
+
+
+def keygen(file: Path, passphrase: str = "", comment: str = "") -> Path:
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", comment, "-f", str(file)]
+    subprocess.run(argv, check=True, timeout=20)
+    return file
+
+
+def encrypted(box: Box, folder: Path) -> Path:
+    """The key of the box, with a passphrase."""
+    file = folder / "locked"
+    file.write_bytes(box.host.identity_files[0].read_bytes())
+    file.chmod(0o600)
+    argv = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(file)]
+    subprocess.run(argv, check=True, timeout=20, capture_output=True)
+    return file
+
+
+def test_the_right_key_logs_in(box: Box) -> None:
+    assert works(box.host)
+
+
+def test_an_unknown_host_key_is_refused_where_nobody_is_asked(box: Box, tmp_path: Path) -> None:
+    empty = tmp_path / "known_hosts"
+    error = refused(replace(box.host, user_known_hosts=(empty,), strict_host_key="ask"))
+    assert type(error) is HostKeyUnknown
+    assert "SHA256:" in error.message
+    assert not empty.exists()
+
+
+def test_a_person_may_agree_to_an_unknown_host_key_and_is_not_asked_again(
+    box: Box, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def agree(question: str) -> bool:
+        asked.append(question)
+        return True
+
+    known = tmp_path / "known_hosts"
+    host = replace(box.host, user_known_hosts=(known,), strict_host_key="ask")
+    with open_link(host, ask=agree):
+        pass
+    assert len(asked) == 1
+    assert works(host)
+
+
+def test_a_changed_host_key_is_refused_and_names_file_and_line(box: Box, tmp_path: Path) -> None:
+    public = keygen(tmp_path / "other").with_suffix(".pub").read_text()
+    known = tmp_path / "known_hosts"
+    known.write_text(f"# a comment\n[127.0.0.1]:{box.host.port} {public}", encoding="utf-8")
+    error = refused(replace(box.host, user_known_hosts=(known,), strict_host_key="accept-new"))
+    assert type(error) is HostKeyChanged
+    assert f"{known}:2" in error.message
+    assert "ssh-keygen -R" in error.hint
+
+
+def test_a_wrong_key_is_named_and_so_is_the_way_to_put_it_there(box: Box, tmp_path: Path) -> None:
+    wrong = keygen(tmp_path / "wrong")
+    error = refused(replace(box.host, identity_files=(wrong,)))
+    assert type(error) is AuthenticationFailed
+    assert str(wrong) in error.message
+    assert "ssh-copy-id" in error.hint
+
+
+def test_the_right_key_is_found_behind_wrong_ones(box: Box, tmp_path: Path) -> None:
+    wrong = tuple(keygen(tmp_path / f"wrong{n}") for n in range(3))
+    assert works(replace(box.host, identity_files=(*wrong, *box.host.identity_files)))
+
+
+def test_without_any_key_it_is_said_how_to_make_one(box: Box, tmp_path: Path) -> None:
+    error = refused(replace(box.host, identity_files=(tmp_path / "absent",)))
+    assert type(error) is AuthenticationFailed
+    assert "ssh-keygen" in error.hint
+
+
+def test_an_encrypted_key_without_a_terminal_is_unusable(box: Box, tmp_path: Path) -> None:
+    file = encrypted(box, tmp_path)
+    error = refused(replace(box.host, identity_files=(file,)))
+    assert type(error) is KeyUnusable
+    assert str(file) in error.message
+    assert f"ssh-add {file}" in error.hint
+
+
+def test_a_person_gives_the_passphrase_at_the_second_try(box: Box, tmp_path: Path) -> None:
+    host = replace(box.host, identity_files=(encrypted(box, tmp_path),))
+    answers = ["wrong", "open sesame"]
+    with open_link(host, ask_secret=lambda _: Secret(answers.pop(0))) as link:
+        assert link.alive
+    assert answers == []
+
+
+@pytest.mark.parametrize("answer", [None, Secret("wrong")])
+def test_a_person_who_does_not_know_the_passphrase_is_asked_three_times_at_most(
+    box: Box, tmp_path: Path, answer: Secret | None
+) -> None:
+    asked: list[str] = []
+
+    def ask(prompt: str) -> Secret | None:
+        asked.append(prompt)
+        return answer
+
+    host = replace(box.host, identity_files=(encrypted(box, tmp_path),))
+    with pytest.raises(KeyUnusable):
+        open_link(host, ask_secret=ask).close()
+    assert len(asked) == (3 if answer else 1)
+
+
+def test_a_person_is_not_asked_when_another_key_is_right(box: Box, tmp_path: Path) -> None:
+    files = (encrypted(box, tmp_path), *box.host.identity_files)
+
+    def never(prompt: str) -> Secret | None:
+        raise AssertionError(prompt)
+
+    with open_link(replace(box.host, identity_files=files), ask_secret=never) as link:
+        assert link.alive
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("public", "public half"),
+        ("PuTTY-User-Key-File-3: ssh-ed25519\n", "PuTTY"),
+        ("hello\n", "not a private key"),
+        ("", "not a private key"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "not a"),
+    ],
+    ids=["public", "putty", "text", "empty", "damaged"],
+)
+def test_a_file_that_is_no_private_key_is_said_to_be_what_it_is(
+    box: Box, tmp_path: Path, content: str, words: str
+) -> None:
+    file = tmp_path / "key"
+    public = keygen(tmp_path / "other").with_suffix(".pub").read_text()
+    file.write_text(public if content == "public" else content, encoding="utf-8")
+    error = refused(replace(box.host, identity_files=(file,)))
+    assert type(error) is KeyUnusable
+    assert words in error.message
+
+
+def test_a_port_that_refuses_is_unreachable(box: Box) -> None:
+    with closed_port() as port:
+        error = refused(replace(box.host, port=port))
+    assert type(error) is HostUnreachable
+    assert "refuses connections" in error.message
+
+
+def test_a_port_that_says_nothing_is_given_up_in_time(box: Box) -> None:
+    with listening(silent) as port:
+        start = time.monotonic()
+        error = refused(replace(box.host, port=port, connect_timeout=1.0))
+        assert time.monotonic() - start < 4
+    assert type(error) is ProtocolFailed
+    assert "banner" in error.message
+
+
+def test_a_server_that_hangs_up_at_once_is_said_to(box: Box) -> None:
+    with listening(hang_up) as port:
+        error = refused(replace(box.host, port=port))
+    assert error.passing
+
+
+def test_a_server_that_does_not_speak_ssh_is_said_to(box: Box) -> None:
+    with listening(lambda sock: sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        error = refused(replace(box.host, port=port, connect_timeout=2.0))
+    assert type(error) is ProtocolFailed
+
+
+@pytest.mark.parametrize("name", ["no-such-host.invalid", "a" * 70, "xn--", "a..b"])
+def test_a_name_that_does_not_resolve_is_unknown(box: Box, name: str) -> None:
+    error = refused(replace(box.host, hostname=name))
+    assert type(error) is HostUnknown
+    assert name in error.message
+
+
+def test_the_link_goes_through_a_chain_of_jump_hosts(box: Box, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = EmbeddedServer(tmp_path / "a", environment=environment())
+    second = EmbeddedServer(tmp_path / "b", environment=environment())
+    with played(first) as near, played(second) as far, closed_port() as port:
+        assert works(replace(box.host, jumps=(near, far)))
+        error = refused(replace(box.host, port=port, jumps=(near, far)))
+        assert type(error) is HostUnreachable
+        wrong = replace(near, identity_files=(keygen(tmp_path / "wrong"),))
+        assert type(refused(replace(box.host, jumps=(wrong,)))) is AuthenticationFailed

@@ -1,0 +1,117 @@
+"""Scripts over the link: what they leave is told exactly, and they end in time."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remotenb.embedded import EmbeddedServer
+from remotenb.errors import FarSideError, LinkError, ShellUnusable
+from remotenb.ssh.link import open_link
+from tests.embedded.conftest import environment, played
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from remotenb.ssh.link import Link
+    from tests.embedded.conftest import Box
+
+
+@pytest.fixture
+def link(box: Box) -> Iterator[Link]:
+    """A connection of its own for each test: what breaks one breaks no other."""
+    with open_link(box.host) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 127, 255])
+def test_the_exit_code_is_told(link: Link, code: int) -> None:
+    assert link.script(f"exit {code}", timeout=10).code == code
+
+
+def test_stdout_and_stderr_are_told_apart(link: Link) -> None:
+    done = link.script("echo out; echo err >&2", timeout=10)
+    assert (done.out, done.err) == (b"out\n", b"err\n")
+
+
+def test_output_that_is_no_text_comes_as_it_is(link: Link) -> None:
+    assert link.script(r"printf '\377\376\000\001\r\n'", timeout=10).out == b"\xff\xfe\0\x01\r\n"
+
+
+def test_parameters_and_variables_of_any_size_arrive(link: Link) -> None:
+    long = "x'y\n" * 100_000
+    done = link.script('printf %s "$1" | wc -c; printf %s "$A" | wc -c', long, timeout=20, A=long)
+    assert done.out.split() == [b"400000", b"400000"]
+
+
+def test_output_larger_than_sshs_usual_window_is_whole(link: Link) -> None:
+    done = link.script("head -c 6000000 /dev/zero", timeout=30)
+    assert (done.code, len(done.out)) == (0, 6_000_000)
+
+
+def test_much_on_stderr_stops_nothing_and_its_end_is_kept(link: Link) -> None:
+    done = link.script("head -c 6000000 /dev/zero >&2; echo end >&2; echo out", timeout=30)
+    assert (done.code, done.out) == (0, b"out\n")
+    assert done.err.endswith(b"end\n")
+    assert len(done.err) <= 1 << 16
+
+
+def test_output_without_an_end_is_cut_off_and_not_blamed_on_the_shell(link: Link) -> None:
+    with pytest.raises(FarSideError) as raised:
+        link.script("yes | head -c 20000000", timeout=30)
+    assert not isinstance(raised.value, ShellUnusable)
+
+
+def test_a_script_that_does_not_end_is_given_up_in_time(link: Link) -> None:
+    start = time.monotonic()
+    with pytest.raises(FarSideError, match=r"did not finish a command in 0.4 s") as raised:
+        link.script("echo before; sleep 3", timeout=0.4)
+    assert time.monotonic() - start < 2
+    assert (raised.value.code, bool(raised.value.hint)) == (4, True)
+    assert link.script("echo on", timeout=10).out == b"on\n"
+
+
+def test_many_scripts_at_once_do_not_mix(link: Link) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        done = list(pool.map(lambda n: link.script(f"echo {n}", timeout=30).out, range(24)))
+    assert done == [b"%d\n" % n for n in range(24)]
+
+
+def shell_that(tmp_path: Path, *lines: str) -> EmbeddedServer:
+    """A box whose login shell is this script."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "sh").write_text("\n".join(["#!/bin/sh", *lines, ""]), encoding="utf-8")
+    (programs / "sh").chmod(0o755)
+    return EmbeddedServer(tmp_path, environment=environment(programs))
+
+
+def test_noise_of_a_login_shell_is_left_out(tmp_path: Path) -> None:
+    noise = 'echo "Welcome to gpu-box"; printf "no newline"; echo warning >&2'
+    box = shell_that(tmp_path, noise, 'exec /bin/sh "$@"')
+    with played(box) as host, open_link(host) as link:
+        done = link.script("echo out; exit 3", timeout=10)
+        assert (done.code, done.out) == (3, b"out\n")
+
+
+def test_a_login_shell_that_lets_nobody_in_is_said_in_its_own_words(tmp_path: Path) -> None:
+    words = "cat >/dev/null; echo This account is currently not available.; exit 1"
+    with played(shell_that(tmp_path, words)) as host, open_link(host) as link:
+        with pytest.raises(ShellUnusable, match="currently not available") as raised:
+            link.script("echo out", timeout=10)
+        assert raised.value.code == 4
+
+
+def test_after_its_end_the_link_says_so(box: Box) -> None:
+    link = open_link(box.host)
+    assert link.alive
+    assert not link.wait(0.01)
+    link.close()
+    assert link.wait(5)
+    with pytest.raises(LinkError) as raised:
+        link.script("echo x", timeout=5)
+    assert raised.value.passing

@@ -1,0 +1,85 @@
+"""The two little languages of the command line: volumes and GPUs."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remotenb.errors import UsageError
+from remotenb.model import Mount
+from remotenb.settings import GpuRequest, Settings, parse_gpus, parse_volume
+
+
+@pytest.mark.parametrize(
+    ("text", "mount"),
+    [
+        ("~/work:/workspace", Mount("~/work", "/workspace")),
+        ("/data:/data:ro", Mount("/data", "/data", read_only=True)),
+        ("/data:/data:rw", Mount("/data", "/data")),
+        ("data:/data", Mount("data", "/data")),
+        ("/a, b:/c d", Mount("/a, b", "/c d")),
+    ],
+)
+def test_a_volume_is_source_target_and_perhaps_ro(text: str, mount: Mount) -> None:
+    assert parse_volume(text) == mount
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", "ro", ":ro", "/a", "/a:b", ":/b", "/a:/b:z", "/a:/b:/c", "/a:", "/a:ro"]
+)
+def test_what_is_no_volume_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(UsageError, match="not a volume") as raised:
+        parse_volume(text)
+    assert "~/work:/workspace" in raised.value.hint
+
+
+def test_the_volumes_of_the_settings_are_taken_apart_in_order() -> None:
+    settings = Settings(volumes=("/a:/b", "/c:/d:ro"))
+    assert settings.mounts() == (Mount("/a", "/b"), Mount("/c", "/d", read_only=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("all", GpuRequest("all")),
+        ("none", GpuRequest("none")),
+        ("auto", GpuRequest("auto")),
+        ("auto:2", GpuRequest("auto", count=2)),
+        ("0", GpuRequest("these", names=("0",))),
+        ("0, 1", GpuRequest("these", names=("0", "1"))),
+        ("GPU-1a2b-3c", GpuRequest("these", names=("GPU-1a2b-3c",))),
+        ("MIG-GPU-1/2/0", GpuRequest("these", names=("MIG-GPU-1/2/0",))),
+    ],
+)
+def test_gpus_are_all_none_auto_or_named(text: str, request_: GpuRequest) -> None:
+    assert parse_gpus(text) == request_
+
+
+@pytest.mark.parametrize("text", ["", "auto:", "auto:0", "auto:-1", "none:1", "all:2", "0,", "x"])
+def test_what_is_no_choice_of_gpus_is_refused_with_the_forms(text: str) -> None:
+    with pytest.raises(UsageError, match="not a choice of GPUs") as raised:
+        parse_gpus(text)
+    assert "auto:2" in raised.value.hint
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 5000], ids=["superscript", "long"])
+def test_a_number_of_gpus_that_is_none_is_refused(number: str) -> None:
+    with pytest.raises(UsageError, match="not a choice of GPUs"):
+        parse_gpus(f"auto:{number}")
+
+
+@given(st.text() | st.integers(-9, 9).map("auto:{}".format))
+def test_any_text_is_a_choice_of_gpus_or_a_usage_error(text: str) -> None:
+    try:
+        parse_gpus(text)
+    except UsageError as error:
+        assert error.hint  # noqa: PT017  either outcome is right
+
+
+@given(st.text())
+def test_any_text_is_a_volume_or_a_usage_error(text: str) -> None:
+    try:
+        assert parse_volume(text).target.startswith("/")
+    except UsageError as error:
+        assert error.hint  # noqa: PT017  either outcome is right
