@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from remotenb.clock import Clock
     from remotenb.decision import Plan
-    from remotenb.model import Found, Host, Image, Probe
+    from remotenb.model import Container, Found, Host, Image, Probe
     from remotenb.spec import Wish
 
 logger = logging.getLogger(__name__)
@@ -172,6 +172,7 @@ class Connect:
                 return server, True
             case StartServer(container):
                 where = f"container {container.name}" if container else self.host.name
+                self._speak_of_owner(container)
                 with self.report.step(f"starting Jupyter in {where}"):
                     return launcher.server(plan), False
             case StartContainer(spec, existing):
@@ -220,24 +221,27 @@ class Connect:
                 f"that Jupyter can be reached from other machines, at {server.exposed}",
                 "start it with --ip 127.0.0.1, or publish its port as 127.0.0.1:8888:8888",
             )
-        if container and container.ownership == "other":
-            warn(
-                "others_container",
-                f"container {container.name} is of {container.owner}: {container.evidence}",
-                "you asked for it with --container",
-            )
-        if container and container.ownership == "none":
-            warn(
-                "unowned_container",
-                f"nothing says whose container {container.name} is; taken as yours",
-                "choose another with --container",
-            )
+        self._speak_of_owner(container)
         if others:
             which = f"the one in container {container.name}" if container else "the host's own"
             warn(
                 "several",
                 f"{others + 1} notebooks run there; this is {which}",
                 "choose another with --container, or start one more with --new",
+            )
+
+    def _speak_of_owner(self, container: Container | None) -> None:
+        if container and container.ownership == "other":
+            self.report.warning(
+                "others_container",
+                f"container {container.name} is of {container.owner}: {container.evidence}",
+                "you asked for it with --container",
+            )
+        if container and container.ownership == "none":
+            self.report.warning(
+                "unowned_container",
+                f"nothing says whose container {container.name} is; taken as yours",
+                "choose another with --container",
             )
 
     def _ports(self, server: Server) -> Sequence[int]:

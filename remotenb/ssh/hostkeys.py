@@ -1,7 +1,8 @@
 """Host keys as OpenSSH treats them: known, unknown, changed, revoked.
 
-paramiko's own store knows neither ``@revoked`` nor where a line stands, and takes a key of
-another type for a changed one; so it is given nothing, and every key is judged here.
+paramiko's own store knows neither ``@revoked`` nor where a line stands, so it is given
+nothing, and every key is judged here. A key of a type that no line has counts as changed:
+the known types are asked for first, so that a server that has one of them shows it.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ The seam for other ways to log in is paramiko's own: an object with ``authentica
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,8 +103,11 @@ class Login:
                 yield str(file), key
 
     def _agent_keys(self) -> tuple[PKey, ...]:
-        if (self._host.identity_agent or "").lower() == "none":
+        agent = self._host.identity_agent or "SSH_AUTH_SOCK"
+        if agent.lower() == "none":
             return ()
+        if agent != "SSH_AUTH_SOCK":  # paramiko knows no other way to name one
+            os.environ["SSH_AUTH_SOCK"] = str(Path(agent).expanduser())
         try:
             return tuple(Agent().get_keys())
         except (SSHException, OSError, ValueError):  # an agent that is dead, or none at all

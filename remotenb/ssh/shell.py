@@ -12,6 +12,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from remotenb.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -22,8 +24,7 @@ COMMAND = "exec sh -s"
 def quote(word: str) -> str:
     """``word`` as one word for sh, whatever is in it (but NUL, which no argv can hold)."""
     if "\0" in word:
-        msg = "a NUL byte cannot be an argument"
-        raise ValueError(msg)
+        raise UsageError("a NUL byte cannot be part of a command", hint="look in the config")
     return shlex.quote(word)
 
 

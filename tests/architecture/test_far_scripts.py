@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import shutil
 import subprocess
+from getpass import getuser
 from pathlib import Path
 
 import pytest
@@ -69,7 +68,7 @@ def test_the_probe_run_by_each_shell_gives_what_parse_reads(
     variables = {"ENGINE": "host", "WANTED": "", "SCAN": far.source("scan.sh")}
     code, out = answer_of(shell, far.source("probe.sh"), tmp_path, **variables)
     seen = parse(out)
-    assert (code, seen.user, seen.home) == (0, pwd.getpwuid(os.getuid()).pw_name, str(tmp_path))
+    assert (code, seen.user, seen.home) == (0, getuser(), str(tmp_path))
     assert (seen.engine.name, seen.containers) == (None, ())
     (found,) = [one for one in seen.host.files if str(one.path) == str(file)]
     assert (found.port, found.base_url, found.alive) == (8888, "/x/", False)

@@ -130,9 +130,13 @@ def assert_ready(event: dict[str, Any]) -> None:
     assert "?token=" in event["url"]
 
 
+HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)
+"""Windows has none."""
+
+
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"), (signal.SIGHUP, "hangup")],
+    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"), (HANGUP, "hangup")],
 )
 def test_the_demo_gets_ready_opens_and_leaves_nothing(
     tmp_path: Path, number: signal.Signals, reason: str

@@ -206,6 +206,7 @@ def test_servers_on_tls_and_on_the_v6_loopback_are_reached(
         assert connected.warnings == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("host_jupyter")
 def test_a_server_of_the_host_itself_is_adopted(laptop: Laptop, box: Box) -> None:
     start = "setsid jupyter lab --no-browser --port 1200 </dev/null >/dev/null 2>&1 &"

@@ -58,7 +58,9 @@ def test_a_docker_without_the_toolkit_says_so_in_its_own_words(laptop: Laptop, b
         assert connected.ready["reused"] is False
 
 
-@pytest.mark.parametrize("failure", ["nodriver", "mismatch", "hang"])
+@pytest.mark.parametrize(
+    "failure", ["nodriver", "mismatch", pytest.param("hang", marks=pytest.mark.long)]
+)
 def test_a_driver_that_does_not_work_is_quoted(laptop: Laptop, box: Box, failure: str) -> None:
     box.set_gpus([Gpu(0)], failure=failure)  # type: ignore[arg-type]
     refused = laptop.refused("gpu-box", "--image", CLASSIC)

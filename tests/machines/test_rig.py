@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.rig.lab import Lab
     from tests.rig.network import Fault
 
+pytestmark = pytest.mark.long
+
 
 def ssh(lab: Lab, host: str, command: str) -> subprocess.CompletedProcess[str]:
     """Run a command on the box from the laptop."""

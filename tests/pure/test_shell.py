@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from remotenb.errors import UsageError
 from remotenb.ssh.shell import Script, quote
 
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -41,7 +42,7 @@ def test_words_that_a_shell_would_change_are_not_changed(word: str) -> None:
 
 
 def test_a_nul_is_refused_before_anything_is_sent() -> None:
-    with pytest.raises(ValueError, match="NUL"):
+    with pytest.raises(UsageError, match="NUL"):
         quote("a\0b")
 
 
