@@ -95,12 +95,9 @@ def _playing_the_server() -> Iterator[tuple[Path, Host]]:
     try:
         with server as host:
             _put_notebook(server.home / "work")
-            try:
-                yield server.home, host
-            finally:
-                _stop_jupyter(server.home)
+            yield server.home, host
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _take_away(folder, server.home)
 
 
 def _environment() -> dict[str, str]:
@@ -121,6 +118,14 @@ def _put_notebook(folder: Path) -> None:
         "nbformat_minor": 5,
     }
     (folder / "train.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def _take_away(folder: Path, home: Path) -> None:
+    """Stop what runs there and remove the folder, until it is gone: a Jupyter may just begin."""
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while folder.exists() and time.monotonic() < deadline:
+        _stop_jupyter(home)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _stop_jupyter(home: Path) -> None:

@@ -68,6 +68,12 @@ class Link:
                 out, err = _talk(self.transport, channel, script.text, time.monotonic() + timeout)
             finally:
                 channel.close()
+        return self._completed(script, out, err, timeout)
+
+    def _completed(
+        self, script: shell.Script, out: bytes | None, err: bytes, timeout: float
+    ) -> Completed:
+        """What came back, or the error that it shows."""
         if out is None:
             raise FarSideError(
                 f"{self.host.name} did not finish a command in {timeout:g} s",
