@@ -138,7 +138,7 @@ class Launcher:
                 look()
                 raise JupyterNotReady(
                     f"Jupyter did not get ready in {self.start_timeout:g} s: {answer.reason}",
-                    hint="its log is above; a slow machine needs a longer start_timeout",
+                    hint="a slow machine needs a longer start_timeout in the config",
                 )
             if now - look_at > LOOK_EVERY_S:
                 look()

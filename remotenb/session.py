@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -154,18 +153,21 @@ class Connect:
 
     def _server(self, link: Link) -> tuple[Server, bool]:
         settings = self.wish.settings
-        connect = partial(direct.connect, link.transport)
+        forwards = direct.Forwards(link.transport)
         with self.report.step(f"looking for a notebook on {self.host.name}"):
             seen = look_around(link, engine=settings.engine, wanted=settings.container or "")
             found = candidates(seen, engine=settings.engine, container=settings.container)
-            answers = [] if self.wish.new else verify_all(found, connect)
+            answers = [] if self.wish.new else verify_all(found, forwards.connect)
         for answer in answers:
             if isinstance(answer, Rejected):
                 logger.info("left aside: %s: %s", answer.found.file.path, answer.reason)
+        forwards.check()
         servers = [answer for answer in answers if isinstance(answer, Server)]
         plan = self._decide(seen, servers, found)
         root_dir = absolute(settings.root_dir, seen.home) if settings.root_dir else ""
-        launcher = Launcher(link, seen, connect, self.clock, settings.start_timeout, root_dir)
+        launcher = Launcher(
+            link, seen, forwards.connect, self.clock, settings.start_timeout, root_dir
+        )
         match plan:
             case Reuse(server, others):
                 self._speak_of(server, others)

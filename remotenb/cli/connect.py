@@ -147,7 +147,17 @@ def _of_the_server(volumes: tuple[str, ...], report: Reporter) -> list[str]:
     return turned
 
 
-def hold(connect: Connect, session: Session, *, started: float, as_json: bool) -> int:
+NOTEBOOK_GOES_ON = "Ctrl-C closes the tunnel; the notebook goes on."
+
+
+def hold(
+    connect: Connect,
+    session: Session,
+    *,
+    started: float,
+    as_json: bool,
+    parting: str = NOTEBOOK_GOES_ON,
+) -> int:
     """Tell that it is ready, open the browser, and hold the tunnel until somebody stops us."""
     try:
         ready = connect.ready(session, time.monotonic() - started)
@@ -157,7 +167,7 @@ def hold(connect: Connect, session: Session, *, started: float, as_json: bool) -
             if not opened:
                 connect.report.say("Open this in your browser:")
                 click.echo(ready.url)
-            connect.report.say("Ctrl-C closes the tunnel; the notebook goes on.")
+            connect.report.say(parting)
         session.wait()
     except KeyboardInterrupt as interrupt:
         if as_json:

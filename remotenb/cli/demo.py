@@ -72,7 +72,8 @@ def command(
 
 def _run(connect: Connect, *, started: float, as_json: bool) -> int:
     with connect.open() as session:
-        return hold(connect, session, started=started, as_json=as_json)
+        parting = "Ctrl-C ends the demo, the notebook with it."
+        return hold(connect, session, started=started, as_json=as_json, parting=parting)
 
 
 @contextmanager

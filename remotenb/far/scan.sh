@@ -13,7 +13,7 @@ runtime_dirs() {
                     s|^XDG_DATA_HOME=\(.*\)|\1/jupyter/runtime|p
                     s|^HOME=\(.*\)|\1/.local/share/jupyter/runtime|p'
     done
-    for state in "${XDG_STATE_HOME:-$HOME/.local/state}"/remotenb/*/rt /tmp/remotenb-"$(id -u)"/*/rt; do
+    for state in "$HOME"/.local/state/remotenb/*/rt /tmp/remotenb-"$(id -u)"/*/rt; do
         echo "$state"
     done
     echo /run/remotenb/rt

@@ -6,7 +6,7 @@ cd "${4:-.}" || exit 1
 umask 077
 address=$1 serve=$2 limit=$3
 
-if [ "$INSIDE" = container ]; then base=/tmp/remotenb-$(id -u); else base=${XDG_STATE_HOME:-$HOME/.local/state}/remotenb; fi
+if [ "$INSIDE" = container ]; then base=/tmp/remotenb-$(id -u); else base=$HOME/.local/state/remotenb; fi
 dir=$base/server-$(date +%s)-$$
 mkdir -p "$base" && [ "$(stat -c %u "$base")" = "$(id -u)" ] && [ ! -L "$base" ] && mkdir "$dir" "$dir/rt" || {
     echo "cannot make $dir" >&2

@@ -15,7 +15,7 @@ from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from remotenb.errors import SshConfigError, UsageError
+from remotenb.errors import KeyUnusable, SshConfigError, UsageError
 from remotenb.model import Host
 from remotenb.text import one_line
 
@@ -77,6 +77,8 @@ def resolve(  # noqa: PLR0913  the same few words that ssh takes
         raise SshConfigError(
             f"cannot read the ssh_config file {config_file}", hint="check the path after -F"
         )
+    if identity_file is not None and not identity_file.expanduser().is_file():
+        raise KeyUnusable(f"there is no key file {identity_file}", hint="check identity_file")
     asked = _ask_ssh if shutil.which("ssh") else _ask_paramiko
     options = asked(alias, user, port, config_file)
     jumps: tuple[Host, ...] = ()

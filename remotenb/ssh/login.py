@@ -54,9 +54,17 @@ class Login:
         self._refusals: list[Refusal] = []
         self._methods: tuple[str, ...] = ()
         self._unusable: KeyUnusable | None = None
+        self._agent: Agent | None = None
 
     def authenticate(self, transport: Transport) -> None:
         """Log in, or raise :class:`AuthenticationFailed` or :class:`KeyUnusable`."""
+        try:
+            self._show_keys(transport)
+        finally:
+            if self._agent is not None:
+                self._agent.close()
+
+    def _show_keys(self, transport: Transport) -> None:
         shown: set[bytes] = set()
         for name, key in self._keys():
             if key.asbytes() in shown or len(shown) == MAX_KEYS:
@@ -109,7 +117,8 @@ class Login:
         if agent != "SSH_AUTH_SOCK":  # paramiko knows no other way to name one
             os.environ["SSH_AUTH_SOCK"] = str(Path(agent).expanduser())
         try:
-            return tuple(Agent().get_keys())
+            self._agent = Agent()
+            return tuple(self._agent.get_keys())
         except (SSHException, OSError, ValueError):  # an agent that is dead, or none at all
             return ()
 

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 import sshtunnel
 from paramiko import SSHException
 
+from remotenb.errors import ServerUnreachable
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from paramiko import Channel, Transport
 
     from remotenb.model import Endpoint
@@ -70,24 +74,54 @@ def _shutdown(sock: socket.socket) -> None:
 class DirectCarrier:
     """Carries to one endpoint of the far side, over one transport."""
 
-    def __init__(self, transport: Transport, endpoint: Endpoint) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        endpoint: Endpoint,
+        *,
+        refused: Callable[[str], None] = logger.debug,
+    ) -> None:
+        """``refused`` is told why sshd opened no channel."""
         address = (endpoint.host, endpoint.port)
         attributes = {"remote_address": address, "ssh_transport": transport, "logger": logger}
         self._handler = type("Handler", (_Handler,), attributes)
+        self._refused = refused
 
     def carry(self, browser: socket.socket) -> None:
         """Carry one connection to its end; a refused channel closes it without a byte."""
         try:
             self._handler(browser, browser.getpeername() or SOMEWHERE, self)
-        except (sshtunnel.HandlerSSHTunnelForwarderError, *_GONE) as error:
+        except sshtunnel.HandlerSSHTunnelForwarderError as error:
+            self._refused(str(error))
+        except _GONE as error:
             logger.debug("connection ended: %s", error)
         finally:
             browser.close()
 
 
-def connect(transport: Transport, endpoint: Endpoint) -> socket.socket:
-    """A socket whose other end is carried to ``endpoint``, the way the tunnel goes."""
-    ours, carried = socket.socketpair()
-    carrier = DirectCarrier(transport, endpoint)
-    threading.Thread(target=carrier.carry, args=(carried,), name="check", daemon=True).start()
-    return ours
+class Forwards:
+    """Sockets to endpoints of the far side, carried the way the tunnel goes, for our own use."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._forbidden = False
+
+    def connect(self, endpoint: Endpoint) -> socket.socket:
+        """A socket whose other end is carried to ``endpoint``; see :meth:`check`."""
+        self.check()
+        ours, carried = socket.socketpair()
+        carrier = DirectCarrier(self._transport, endpoint, refused=self._note)
+        threading.Thread(target=carrier.carry, args=(carried,), name="check", daemon=True).start()
+        return ours
+
+    def check(self) -> None:
+        """Raise :class:`ServerUnreachable` if sshd has said that it forwards nothing."""
+        if self._forbidden:
+            raise ServerUnreachable(
+                "sshd there forbids forwarding, so no notebook can be reached",
+                hint="its administrator can allow it: AllowTcpForwarding local",
+            )
+
+    def _note(self, why: str) -> None:
+        logger.debug("refused: %s", why)
+        self._forbidden |= "administratively prohibited" in why.lower()

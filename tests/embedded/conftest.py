@@ -7,7 +7,6 @@ import socket
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,7 @@ def link(box: Box) -> Iterator[Link]:
 @pytest.fixture(scope="session")
 def connect(link: Link) -> Connect:
     """Connects to an endpoint of the box, the way the tunnel goes."""
-    return partial(direct.connect, link.transport)
+    return direct.Forwards(link.transport).connect
 
 
 @pytest.fixture

@@ -223,3 +223,18 @@ def test_a_link_that_breaks_ends_the_session_and_the_notebook_goes_on(
         assert (last["event"], last["error"]) == ("error", "LinkLost")
         assert connected.process.wait(5) == 3
     assert len(box.docker("ps", "-q").stdout.split()) == 1
+
+
+def test_an_sshd_that_forbids_forwarding_is_named_before_and_after_a_start(
+    laptop: Laptop, box: Box
+) -> None:
+    box.sshd("AllowTcpForwarding no")
+    refused = laptop.refused("gpu-box", "--image", CLASSIC)
+    assert (refused["error"], refused["code"]) == ("ServerUnreachable", 4)
+    assert "AllowTcpForwarding" in refused["hint"]
+    assert not box.docker("ps", "-aq").stdout
+    box.sshd()
+    with laptop.connected("gpu-box", "--image", CLASSIC):
+        box.sshd("AllowTcpForwarding no")
+        assert laptop.refused("gpu-box")["error"] == "ServerUnreachable"
+    assert len(box.docker("ps", "-q").stdout.split()) == 1

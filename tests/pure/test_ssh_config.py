@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.errors import SshConfigError, UsageError
+from remotenb.errors import KeyUnusable, SshConfigError, UsageError
 from remotenb.ssh.config import parse_destination, resolve
 
 if TYPE_CHECKING:
@@ -112,8 +112,16 @@ def test_every_spelling_of_yes_that_ssh_takes_is_taken(
 def test_a_key_named_on_the_command_line_comes_first(
     home: Path, resolved: Callable[..., Host]
 ) -> None:
+    (home / "own").touch()
     host = resolved("Host box\n IdentityFile ~/.ssh/work\n", identity_file=Path("~/own"))
     assert host.identity_files == (home / "own", home / ".ssh/work")
+
+
+def test_a_key_that_is_named_and_not_there_is_said_to_be_missing(
+    resolved: Callable[..., Host],
+) -> None:
+    with pytest.raises(KeyUnusable, match="no key file"):
+        resolved("Host box\n", identity_file=Path("~/absent"))
 
 
 def test_a_key_files_name_may_have_spaces(home: Path, resolved: Callable[..., Host]) -> None:
