@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -139,7 +140,9 @@ def test_the_links_end_ends_its_connections(box: Box) -> None:
                 browser.sendall(b"x")
                 until(link.transport._channels.values, "the channel")  # type: ignore[attr-defined]
                 link.close()
-                assert browser.recv(1) == b""
+                # a reset, if the carrier had not read the byte yet: that ends it as well
+                with suppress(ConnectionResetError):
+                    assert browser.recv(1) == b""
 
 
 def test_closing_the_listener_wakes_it_and_frees_the_port(link: Link) -> None:
