@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from remotenb.cli import options, stopping
-from remotenb.cli.output import Terminal, emit, reporter
+from remotenb.cli.output import Terminal, reporter
 from remotenb.cli.people import people
 from remotenb.errors import RemotenbError
+from remotenb.report import Closed
 
 if TYPE_CHECKING:
     import socket
@@ -161,7 +162,7 @@ def hold(
     """Tell that it is ready, open the browser, and hold the tunnel until somebody stops us."""
     try:
         ready = connect.ready(session, time.monotonic() - started)
-        connect.report.ready(ready)
+        connect.report.tell(ready)
         opened = connect.wish.settings.browser and session.open_browser()
         if not as_json and isinstance(connect.report, Terminal):
             if not opened:
@@ -170,6 +171,5 @@ def hold(
             connect.report.say(parting)
         session.wait()
     except KeyboardInterrupt as interrupt:
-        if as_json:
-            emit("closed", reason=stopping.reason(interrupt))
+        connect.report.tell(Closed(stopping.reason(interrupt)))
     return 0

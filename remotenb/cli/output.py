@@ -9,6 +9,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from remotenb.clock import timestamp
+from remotenb.report import (
+    Closed,
+    Dropped,
+    Ready,
+    Restored,
+    ServerGone,
+    ServerRestarted,
+    Waiting,
+    members,
+)
 from remotenb.text import plain
 
 if TYPE_CHECKING:
@@ -17,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from remotenb.errors import RemotenbError
-    from remotenb.report import Ready, Reporter
+    from remotenb.report import Event, Reporter
 
 
 def reporter(*, as_json: bool) -> Reporter:
@@ -25,9 +35,9 @@ def reporter(*, as_json: bool) -> Reporter:
     return JsonLines() if as_json else Terminal()
 
 
-def emit(event: str, **members: object) -> None:
+def emit(**event: object) -> None:
     """One event, at once: a script may wait for it."""
-    line = json.dumps({"event": event, "time": timestamp(), **members})
+    line = json.dumps({"event": event.pop("event"), "time": timestamp(), **event})
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -42,31 +52,11 @@ class JsonLines:
 
     def warning(self, code: str, message: str, hint: str) -> None:
         """A ``warning`` event."""
-        emit("warning", code=code, message=message, hint=hint)
+        emit(event="warning", code=code, message=message, hint=hint)
 
-    def ready(self, ready: Ready) -> None:
-        """The ``ready`` event; its url carries the token."""
-        server = ready.server
-        emit(
-            "ready",
-            host=ready.host,
-            url=ready.url,
-            local_port=ready.local_port,
-            engine=ready.engine,
-            container=server.container.name if server.container else None,
-            image=server.container.image if server.container else None,
-            reused=ready.reused,
-            joined=False,
-            relay=False,
-            server={
-                "version": server.version,
-                "base_url": server.base_url,
-                "root_dir": server.root_dir,
-                "port": server.port,
-                "started": server.started,
-            },
-            elapsed=round(ready.elapsed, 3),
-        )
+    def tell(self, event: Event) -> None:
+        """The event, as the contract has it; the url of ``ready`` carries the token."""
+        emit(**members(event))
 
 
 class Terminal:
@@ -95,8 +85,29 @@ class Terminal:
         self._say(f"[yellow]![/] {_escaped(message)}")
         self._say(f"  [dim]{_escaped(hint)}[/]")
 
-    def ready(self, ready: Ready) -> None:
-        """The summary."""
+    def tell(self, event: Event) -> None:
+        """What happened, in words."""
+        match event:
+            case Ready():
+                self._ready(event)
+            case Dropped():
+                self._say(
+                    f"[yellow]![/] the link is gone ({_escaped(event.cause)}); reconnecting …"
+                )
+            case Restored():
+                lost = "; connections of the page had to be ended" if event.lost else ""
+                kept = f", {_size(event.replayed_bytes)} caught up" if event.replayed_bytes else ""
+                self._say(f"[green]✓[/] back after {event.after:.1f} s{kept}{lost}")
+            case ServerRestarted():
+                self._say("[yellow]![/] Jupyter was started anew; its kernels are gone")
+            case ServerGone() | Waiting():
+                what = event.reason if isinstance(event, ServerGone) else event.what
+                self._say(f"[yellow]![/] {_escaped(what)}")
+                self._say(f"  [dim]{_escaped(event.hint)}[/]")
+            case Closed():
+                pass
+
+    def _ready(self, ready: Ready) -> None:
         container = ready.server.container
         rows = [("host", ready.host)]
         if container:
@@ -117,6 +128,13 @@ class Terminal:
         _print(self._console, markup)
 
 
+def _size(count: int) -> str:
+    kib, mib = 1 << 10, 1 << 20
+    if count >= mib:
+        return f"{count / mib:.1f} MiB"
+    return f"{count / kib:.1f} KiB" if count >= kib else f"{count} bytes"
+
+
 def _kind(ready: Ready) -> str:
     return f"Jupyter {ready.server.version or 'of unknown version'}"
 
@@ -135,8 +153,8 @@ def print_error(error: RemotenbError, *, as_json: bool) -> None:
     """The one place where an error is shown."""
     message, hint, detail = plain(error.message), plain(error.hint), plain(error.detail)
     if as_json:
-        members = {"code": error.code, "error": type(error).__name__, "message": message}
-        emit("error", **members, hint=hint, detail=detail or None)
+        facts = {"code": error.code, "error": type(error).__name__, "message": message}
+        emit(event="error", **facts, hint=hint, detail=detail or None)
     for line in detail.splitlines():
         print(f"  | {line}", file=sys.stderr)
     print(f"remotenb: {message}", file=sys.stderr)
