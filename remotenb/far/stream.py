@@ -1,0 +1,119 @@
+"""One connection through the relay, as one end sees it. Pure; runs on Python 3.6."""
+
+from remotenb.far.frames import Entry, ProtocolError
+
+FRAME_BYTES = 32 << 10
+"""Of data in one frame: with less the headers cost, with more a stream waits for another."""
+
+FIRST_WINDOW, LAST_WINDOW = 512 << 10, 8 << 20
+"""Bytes a stream may have under way before its reader must say that it keeps up."""
+
+
+class Stream:
+    """Both directions of one connection, at one end. Offsets count bytes from its beginning.
+
+    The end of a direction takes one number, like TCP's FIN: it is acknowledged by the offset
+    behind the last byte, plus one.
+    """
+
+    def __init__(self, number: int, now: float, target: bytes = b"") -> None:
+        self.number = number
+        self.target = target
+        self.out = bytearray()
+        """What was written and is not known to have arrived; begins at ``acked``."""
+        self.acked = 0
+        self.sent = 0
+        """As far as the bytes went out on the link of the moment."""
+        self.limit = FIRST_WINDOW
+        """The peer takes bytes up to this offset."""
+        self.ended = False
+        self.end_sent = False
+        self.end_acked = False
+        self.received = 0
+        self.consumed = 0
+        self.told = 0
+        """Of what was consumed, as far as the peer knows."""
+        self.end_received = False
+        self.window = FIRST_WINDOW
+        self.grown_at = now
+        self.grown_from = 0
+
+    @property
+    def written(self) -> int:
+        """The offset behind the last byte written."""
+        return self.acked + len(self.out)
+
+    @property
+    def under_way(self) -> int:
+        """Bytes sent on this link and not acknowledged."""
+        return self.sent - self.acked
+
+    @property
+    def entry(self) -> Entry:
+        """This stream in a HELLO, and in an ACK."""
+        received = self.received + self.end_received
+        return Entry(self.number, received, self.consumed + self.window, reset=False)
+
+    @property
+    def over(self) -> bool:
+        """Both directions have ended, and the peer knows it of ours."""
+        return self.end_acked and self.end_received
+
+    @property
+    def sendable(self) -> int:
+        """Bytes that could be sent now, as far as the peer's window goes."""
+        return min(self.written, self.limit) - self.sent
+
+    @property
+    def may_end(self) -> bool:
+        """All bytes are sent, and their end is not."""
+        return self.ended and not self.end_sent and self.sent == self.written
+
+    def rewind(self) -> None:
+        """A new link begins: what is not acknowledged is to be sent again."""
+        self.sent = self.acked
+        self.end_sent = self.end_acked
+
+    def acknowledge(self, received: int, limit: int) -> None:
+        """The peer has all before ``received`` and takes bytes up to ``limit``."""
+        if received > self.written + self.ended:
+            raise ProtocolError("stream %d: %d acknowledged" % (self.number, received))
+        self.limit = max(self.limit, limit)
+        self.end_acked |= self.ended and received == self.written + 1
+        arrived = min(received, self.written) - self.acked
+        if arrived > 0:
+            del self.out[:arrived]
+            self.acked += arrived
+            self.sent = max(self.sent, self.acked)
+
+    def take(self, room: int) -> bytes:
+        """The next bytes to send, marked as sent."""
+        at = self.under_way
+        size = min(FRAME_BYTES, room, self.sendable)
+        data = bytes(self.out[at : at + size])
+        self.sent += size
+        return data
+
+    def accept(self, offset: int, data: bytes) -> None:
+        """The peer's next bytes; raises :class:`ProtocolError` when they are not that."""
+        end = offset + len(data)
+        if self.end_received or offset != self.received:
+            raise ProtocolError("stream %d: data at %d" % (self.number, offset))
+        if end > self.consumed + self.window:
+            raise ProtocolError("stream %d: data beyond its window" % self.number)
+        self.received = end
+
+    def accept_end(self, offset: int) -> None:
+        """The peer will send nothing more."""
+        if self.end_received or offset != self.received:
+            raise ProtocolError("stream %d: its end at %d" % (self.number, offset))
+        self.end_received = True
+
+    def grow(self, now: float, rtt: float) -> None:
+        """A reader that takes half a window within a few round trips is held up by its window."""
+        age = now - self.grown_at
+        if age < max(rtt, 0.005):
+            return
+        if (self.consumed - self.grown_from) * 2 > self.window and age < 4 * rtt + 0.02:
+            self.window = min(self.window * 2, LAST_WINDOW)
+        self.grown_at, self.grown_from = now, self.consumed
