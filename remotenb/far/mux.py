@@ -6,7 +6,7 @@ come out.
 """
 
 from collections import OrderedDict
-from typing import List, NamedTuple, Optional, Union
+from typing import Dict, List, NamedTuple, Optional, Set, Union
 
 from remotenb.far import frames
 from remotenb.far.frames import Entry, Frame, Hello, ProtocolError, frame, pack_hello, unpack_hello
@@ -79,7 +79,7 @@ class Mux:
         self.near = near
         self.session = session
         self.incarnation = incarnation
-        self.streams = OrderedDict()  # type: OrderedDict[int, Stream]
+        self.streams: "OrderedDict[int, Stream]" = OrderedDict()
         self.highest = 0
         self.epoch = 0
         self.heard = 0.0
@@ -90,13 +90,13 @@ class Mux:
         self._fresh = not near
         self._linked = self._welcomed = self._ready = False
         """There is a link; the peer has introduced itself; streams may go."""
-        self._unheard = set()  # type: Set[int]
+        self._unheard: "Set[int]" = set()
         """Streams of which the far side has not been told."""
-        self._resets = set()  # type: Set[int]
+        self._resets: "Set[int]" = set()
         """Streams that ended here, and of which the peer has not said that it knows."""
-        self._control = []  # type: List[bytes]
-        self._acks = {}  # type: Dict[int, float]
-        self._turns = OrderedDict()  # type: OrderedDict[int, None]
+        self._control: "List[bytes]" = []
+        self._acks: "Dict[int, float]" = {}
+        self._turns: "OrderedDict[int, None]" = OrderedDict()
         self._under_way = 0
 
     # the application's side
@@ -267,7 +267,7 @@ class Mux:
 
     def _reconcile(self, hello: Hello) -> List[Event]:
         """Both ends' lists side by side: what goes on, from where, and what is over."""
-        events = []  # type: List[Event]
+        events: "List[Event]" = []
         listed = {entry.stream: entry for entry in hello.streams}
         self._resets &= set(listed)
         self._control += [frame(frames.RESET, number) for number in sorted(self._resets)]
@@ -387,7 +387,7 @@ class Mux:
 
     def _turn_by_turn(self, size: int) -> List[bytes]:
         """Data of the streams, one frame each in turn; small amounts pass the link's cap."""
-        parts = []  # type: List[bytes]
+        parts: "List[bytes]" = []
         blocked = []
         while self._turns and size > 0:
             number, _ = self._turns.popitem(last=False)

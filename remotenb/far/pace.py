@@ -6,7 +6,7 @@ trips take longer than the path needs.
 """
 
 from collections import deque
-from typing import Optional
+from typing import Deque, Optional
 
 FIRST_CAP, LEAST_CAP, LAST_CAP = 256 << 10, 64 << 10, 16 << 20
 
@@ -30,7 +30,7 @@ class Pace:
         self.best = 0.0
         """Seconds, the shortest so far: what the path itself takes."""
         self.pinged = now
-        self._open = deque()  # type: Deque[int]
+        self._open: "Deque[int]" = deque()
         self._sent = 0
 
     def sent(self, count: int) -> None:
