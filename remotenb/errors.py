@@ -9,6 +9,7 @@
     │  ├─ HostUnknown                       the name does not resolve
     │  ├─ HostUnreachable  (passing)        no TCP, or no answer in time
     │  ├─ LinkLost         (passing)        it was there, and went away
+    │  ├─ SessionTaken                      another process carries it on
     │  ├─ ProtocolFailed   (passing)        the peer does not talk SSH as we do
     │  ├─ HostKeyUnknown                    nobody is there to be asked
     │  ├─ HostKeyChanged                    or revoked: never go on
@@ -82,6 +83,10 @@ class LinkLost(LinkError):
     """The connection was there, and ended."""
 
     passing = True
+
+
+class SessionTaken(LinkError):
+    """Another process of this laptop carries the session on."""
 
 
 class ProtocolFailed(LinkError):

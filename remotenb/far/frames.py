@@ -66,7 +66,7 @@ class Hello(NamedTuple):
     incarnation: bytes
     """16 bytes: which process of the near side; for the far side, which life of the session."""
     known: bytes
-    """16 bytes: the far side's incarnation as the near side knows it, or zeros."""
+    """16 bytes: the incarnation of who this is for, as far as it is known, or zeros."""
     epoch: int
     """Rises with each link of one incarnation: the highest is the one that counts."""
     highest: int

@@ -11,15 +11,16 @@ from typing import Dict, List, NamedTuple, Optional, Set, Union
 from remotenb.far import frames
 from remotenb.far.frames import Entry, Frame, Hello, ProtocolError, frame, pack_hello, unpack_hello
 from remotenb.far.pace import PING_IDLE_S, Pace
-from remotenb.far.stream import LAST_WINDOW, Stream
+from remotenb.far.stream import LAST_WINDOW, Stream, Turns
 
 WINDOWS_TOTAL = 96 << 20
 """No window grows any more when all of them together are this large."""
 
 ACK_BYTES = 64 << 10
 ACK_DELAY_S = 0.04
-URGENT_BYTES = 8 << 10
-"""A stream with so little to send does not wait for the large ones."""
+
+ANSWERS = 4 * frames.MAX_STREAMS
+"""Control frames that may wait: a peer that is correct, and reads, never lets it be more."""
 
 NOBODY = bytes(16)
 NEVER = float("inf")
@@ -86,7 +87,7 @@ class Mux:
         """When the last byte came."""
         self.pace = Pace(0.0)
         self._known = NOBODY
-        """The far side's incarnation, as the near side knows it."""
+        """The peer's incarnation."""
         self._fresh = not near
         self._linked = self._welcomed = self._ready = False
         """There is a link; the peer has introduced itself; streams may go."""
@@ -96,8 +97,7 @@ class Mux:
         """Streams that ended here, and of which the peer has not said that it knows."""
         self._control: "List[bytes]" = []
         self._acks: "Dict[int, float]" = {}
-        self._turns: "OrderedDict[int, None]" = OrderedDict()
-        self._under_way = 0
+        self._turns = Turns(self.pace)
 
     # the application's side
 
@@ -115,14 +115,14 @@ class Mux:
         stream = self.streams.get(number)
         if stream is not None and not stream.ended:
             stream.out += data
-            self._turns[number] = None
+            self._turns.wants(stream)
 
     def finish(self, number: int) -> None:
         """Nothing more will be written to this stream."""
         stream = self.streams.get(number)
         if stream is not None:
             stream.ended = True
-            self._turns[number] = None
+            self._turns.wants(stream)
 
     def reset(self, number: int) -> None:
         """End the stream at both ends, now."""
@@ -141,8 +141,8 @@ class Mux:
         if stream is None:
             return
         stream.consumed += count
-        if sum(other.window for other in self.streams.values()) < WINDOWS_TOTAL:
-            stream.grow(now, self.pace.rtt)
+        if stream.held_up(now, self.pace.rtt) and self._windows < WINDOWS_TOTAL:
+            stream.grow()
         much = stream.consumed - stream.told >= min(ACK_BYTES, stream.window // 4)
         self._ack_by(number, now if much else now + ACK_DELAY_S)
 
@@ -151,7 +151,7 @@ class Mux:
         stream = self.streams.get(number)
         if stream is None or stream.ended:
             return 0
-        return min(stream.limit, stream.acked + LAST_WINDOW) - stream.written
+        return max(min(stream.limit, stream.acked + LAST_WINDOW) - stream.written, 0)
 
     @property
     def held(self) -> int:
@@ -170,10 +170,19 @@ class Mux:
         return pack_hello(self._hello())
 
     def accept(self, hello: Hello, now: float) -> List[Event]:
-        """A new link begins (far side): take in the near side's HELLO, and answer it."""
+        """A new link begins (far side): take in the near side's HELLO, and answer it.
+
+        Raises :class:`ProtocolError`, and goes on as before, when it is none for this session.
+        """
+        self._check(hello)
+        if hello.epoch <= self.epoch or self._known not in (NOBODY, hello.incarnation):
+            raise ProtocolError("superseded")
         self._begin(hello.epoch, now)
+        self._known = hello.incarnation
+        if self._fresh:  # what was opened with an earlier relay must not be opened again
+            self.highest = max([entry.stream for entry in hello.streams], default=0)
         self._welcomed = self._ready = True
-        events = self._reconcile(hello)
+        events = self._reconcile(hello, replaced=False)
         self._control.insert(0, pack_hello(self._hello()))
         self._fresh = False
         return events
@@ -185,10 +194,13 @@ class Mux:
         self._acks.clear()
 
     def receive(self, one: Frame, now: float) -> List[Event]:
-        """Take in one frame; raises :class:`ProtocolError`."""
-        self.heard = now
-        if self.near and not self._welcomed and one.kind not in (frames.HELLO, frames.REFUSE):
+        """Take in one frame; raises :class:`ProtocolError`, after which the link must end."""
+        greeting = self.near and self._linked and one.kind in (frames.HELLO, frames.REFUSE)
+        if not self._welcomed and not greeting:
             raise ProtocolError("frame of type %d before HELLO" % one.kind)
+        if len(self._control) > ANSWERS:
+            raise ProtocolError("%d frames wait for a peer that reads none" % ANSWERS)
+        self.heard = now
         if frames.DATA <= one.kind <= frames.ACK:
             return self._of_stream(one, now)
         if one.kind == frames.PING:
@@ -210,14 +222,15 @@ class Mux:
         if self._ready:
             parts += self._due_acks(now, everything=bool(parts))
             parts += self._openings()
-            parts += self._turn_by_turn(size)
+            parts += self._turns.frames(size)
         return b"".join(parts)
 
     def deadline(self) -> float:
         """When :meth:`pull` will have something to say though nothing happens."""
         if not self._linked:
             return NEVER
-        return min(self.pace.pinged + PING_IDLE_S, min(self._acks.values(), default=NEVER))
+        acks = min(self._acks.values(), default=NEVER) if self._ready else NEVER
+        return min(self.pace.pinged + PING_IDLE_S, acks)
 
     def silence(self, now: float) -> float:
         """Seconds since the last byte on this link, or since it began."""
@@ -231,10 +244,10 @@ class Mux:
         self.epoch = epoch
         self.heard = now
         self.pace = Pace(now)
-        self._under_way = 0
+        self._turns = Turns(self.pace)
         for stream in self.streams.values():
             stream.rewind()
-        self._turns = OrderedDict.fromkeys(self.streams)
+            self._turns.wants(stream)
 
     def _hello(self) -> Hello:
         entries = [s.entry for s in self.streams.values() if s.number not in self._unheard]
@@ -250,41 +263,55 @@ class Mux:
             tuple(entries),
         )
 
+    def _check(self, hello: Hello) -> None:
+        """Raise :class:`ProtocolError`, before anything is changed, when this cannot be true."""
+        if hello.version != frames.VERSION:
+            raise ProtocolError("version %d is not spoken here" % hello.version)
+        if hello.session != self.session:
+            raise ProtocolError("HELLO of another session")
+        for entry in hello.streams:
+            stream = self.streams.get(entry.stream)
+            if stream is not None and entry.stream not in self._unheard and not entry.reset:
+                stream.check(entry.received, stream.written + stream.ended)
+
     def _welcome(self, hello: Hello) -> List[Event]:
         """The far side's HELLO: go on where it stands, or without what it does not know."""
-        if (hello.session, hello.epoch) != (self.session, self.epoch) or self._welcomed:
+        if self._welcomed or hello.epoch != self.epoch:
             raise ProtocolError("HELLO of another link")
+        self._check(hello)
         known, self._known = self._known, hello.incarnation
         self._welcomed = True
         if self._ready:
             return []
         self._ready = True
-        if known != hello.incarnation and (known != NOBODY or hello.fresh):
-            self._resets.clear()
-            gone = [number for number in self.streams if number not in self._unheard]
-            return [Reset(number) for number in gone if self._forget(number)]
-        return self._reconcile(hello)
+        return self._reconcile(hello, hello.fresh or known not in (NOBODY, hello.incarnation))
 
-    def _reconcile(self, hello: Hello) -> List[Event]:
-        """Both ends' lists side by side: what goes on, from where, and what is over."""
+    def _reconcile(self, hello: Hello, replaced: bool) -> List[Event]:
+        """Both ends' lists side by side: what goes on, from where, and what is over.
+
+        A stream that a relay which was ``replaced`` may have had is not opened with the next.
+        """
         events: "List[Event]" = []
         listed = {entry.stream: entry for entry in hello.streams}
         self._resets &= set(listed)
         self._control += [frame(frames.RESET, number) for number in sorted(self._resets)]
         for number in [n for n in self.streams if n not in self._unheard]:
             stream, entry = self.streams[number], listed.get(number)
-            if entry is None and self.near and number > hello.highest:
-                self._unheard.add(number)  # its opening was lost with the last link
-                continue
             if entry is not None and not entry.reset:
-                stream.acknowledge(entry.received, entry.limit)
-                stream.rewind()
-                self._drop_if_over(stream)
-                continue
-            self._forget(number)
-            if entry is not None or not (stream.ended and stream.end_received):
-                events.append(Reset(number))
+                self._resume(stream, entry)
+            elif entry is None and self.near and number > hello.highest and not replaced:
+                self._unheard.add(number)  # its opening was lost with the last link
+            else:
+                self._forget(number)
+                if entry is not None or replaced or not (stream.ended and stream.end_received):
+                    events.append(Reset(number))
         return events
+
+    def _resume(self, stream: Stream, entry: Entry) -> None:
+        stream.acknowledge(entry.received, entry.limit)
+        stream.rewind()
+        self._turns.wants(stream)
+        self._drop_if_over(stream)
 
     # inside: what comes
 
@@ -306,7 +333,8 @@ class Mux:
             return [Bye()]
         if one.kind != frames.OPEN:
             raise ProtocolError("unexpected frame of type %d" % one.kind)
-        if one.stream <= self.highest or len(self.streams) >= frames.MAX_STREAMS:
+        count = len(self.streams) + len(self._resets)
+        if one.stream <= self.highest or count >= frames.MAX_STREAMS:
             raise ProtocolError("stream %d cannot be opened" % one.stream)
         self.highest = one.stream
         stream = self.streams[one.stream] = Stream(one.stream, now)
@@ -328,18 +356,13 @@ class Mux:
             return [Ended(one.stream)]
         if one.kind == frames.ACK:
             return self._acknowledged(stream, one)
-        self._forget(one.stream)
         self._control.append(frame(frames.RESET, one.stream))
+        self._forget(one.stream)
         return [Reset(one.stream)]
 
     def _acknowledged(self, stream: Stream, one: Frame) -> List[Event]:
-        if one.offset > stream.sent + stream.end_sent:
-            raise ProtocolError("stream %d: %d acknowledged" % (one.stream, one.offset))
-        before = stream.under_way
-        stream.acknowledge(one.offset, frames.LIMIT.unpack(one.payload)[0])
-        self._under_way += stream.under_way - before
-        if stream.sendable > 0 or stream.may_end:
-            self._turns[one.stream] = None
+        stream.check(one.offset, stream.sent + stream.end_sent)
+        self._turns.acknowledge(stream, one.offset, frames.LIMIT.unpack(one.payload)[0])
         self._drop_if_over(stream)
         return []
 
@@ -360,12 +383,15 @@ class Mux:
     def _forget(self, number: int) -> Optional[Stream]:
         stream = self.streams.pop(number, None)
         if stream is not None:
-            self._under_way -= stream.under_way
+            self._turns.forget(stream)
             self._acks.pop(number, None)
-            self._turns.pop(number, None)
         return stream
 
     # inside: what goes
+
+    @property
+    def _windows(self) -> int:
+        return sum(stream.window for stream in self.streams.values())
 
     def _ack_by(self, number: int, due: float) -> None:
         self._acks[number] = min(due, self._acks.get(number, due))
@@ -384,40 +410,3 @@ class Mux:
         new = [self.streams[number] for number in sorted(self._unheard)]
         self._unheard.clear()
         return [frame(frames.OPEN, s.number, s.entry.limit, s.target) for s in new]
-
-    def _turn_by_turn(self, size: int) -> List[bytes]:
-        """Data of the streams, one frame each in turn; small amounts pass the link's cap."""
-        parts: "List[bytes]" = []
-        blocked = []
-        while self._turns and size > 0:
-            number, _ = self._turns.popitem(last=False)
-            stream = self.streams[number]
-            room = self.pace.cap - self._under_way
-            if stream.written - stream.sent <= URGENT_BYTES:
-                room = URGENT_BYTES
-            elif room <= 0:
-                self.pace.limited = True
-                blocked.append(number)
-                continue
-            sent = self._send(stream, room)
-            size -= sum(len(part) for part in sent)
-            parts += sent
-            if stream.sendable > 0 or stream.may_end:
-                self._turns[number] = None
-        for number in reversed(blocked):
-            self._turns[number] = None
-            self._turns.move_to_end(number, last=False)
-        return parts
-
-    def _send(self, stream: Stream, room: int) -> List[bytes]:
-        parts = []
-        offset = stream.sent
-        if stream.sendable > 0:
-            data = stream.take(room)
-            self._under_way += len(data)
-            self.pace.sent(len(data))
-            parts.append(frame(frames.DATA, stream.number, offset, data))
-        if stream.may_end:
-            stream.end_sent = True
-            parts.append(frame(frames.END, stream.number, stream.written))
-        return parts

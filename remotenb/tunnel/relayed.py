@@ -1,0 +1,391 @@
+"""The relay's carrier: every connection of the browser's over one channel, in one thread.
+
+The thread lives as long as the session; links come and go under it. Whatever other threads
+want is posted to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remotenb.errors import LinkError, LinkLost, SessionTaken
+from remotenb.far.frames import BYE, Decoder, Hello, ProtocolError, frame
+from remotenb.far.mux import Ended, Mux, Received, Refused, Reset, Status
+from remotenb.far.poll import READ, Poll
+from remotenb.tunnel.local import Local
+from remotenb.tunnel.outage import is_navigation, page
+from remotenb.tunnel.pipe import Pipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from remotenb.far.mux import Event
+    from remotenb.model import Endpoint
+    from remotenb.tunnel.pipe import ByteChannel
+
+logger = logging.getLogger(__name__)
+
+HOLD_S = 15.0
+"""How long a new connection waits for a link."""
+PLAIN_HELD = 4
+"""Of the six connections that a browser has for one host, so many may wait at a time."""
+TICK_S = 0.25
+SILENCE_S, SILENCE_RTTS = 3.0, 4
+SUPERSEDED = "superseded"
+"""What the relay says to a process whose session another one has taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A link carries us."""
+
+    held: int
+    """Bytes that the far side had kept for us."""
+    lost: int
+    """Connections that the far side knows nothing of any more, and that were ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A link ended."""
+
+    why: LinkError
+    silent_for: float
+
+
+class Relayed:
+    """A carrier that outlives its link. ``on_cut`` is called in its thread."""
+
+    def __init__(self, session: bytes, host: str, on_cut: Callable[[Cut], None]) -> None:
+        self._mux = Mux(near=True, session=session, incarnation=secrets.token_bytes(16))
+        self._host = host
+        self._on_cut = on_cut
+        self._poll = Poll()
+        self._locals: dict[int, Local] = {}
+        self._new: set[Local] = set()
+        self._pipe: Pipe | None = None
+        self._decoder = Decoder()
+        self._attaching: Future[Attached] | None = None
+        self._lost = 0
+        self._epoch = 0
+        self._state = "The connection to the server is gone."
+        self.replayed = 0
+        """Bytes that the far side had kept for us, all links together."""
+        self.far_held = 0
+        """Bytes that the far side said it holds."""
+        self.full = False
+        """The far side stopped reading from the server: it may hold no more."""
+        self._posted: deque[Callable[[], None]] = deque()
+        self._ended = False
+        self._bell, bell = socket.socketpair()
+        self._bell.setblocking(False)  # noqa: FBT003  socket's own
+        bell.setblocking(False)  # noqa: FBT003  socket's own
+        self._poll.watch(bell.fileno(), READ, lambda _mask: _drained(bell))
+        self._their_bell = bell
+        self._thread = threading.Thread(target=self._run, name="tunnel", daemon=True)
+        self._thread.start()
+
+    # from any thread
+
+    def carrier(self, endpoint: Endpoint) -> Towards:
+        """A carrier to one endpoint, as the relay sees it."""
+        return Towards(self, f"{endpoint.host} {endpoint.port}".encode())
+
+    def take(self, sock: socket.socket, target: bytes) -> None:
+        """Carry a connection; returns at once."""
+        self._post(lambda: self._begin(Local(sock, target)))
+
+    def attach(self, channel: ByteChannel, marker: bytes) -> Future[Attached]:
+        """Go on over this channel; done when the far side has answered."""
+        future: Future[Attached] = Future()
+        self._post(lambda: self._attach(channel, marker, future))
+        return future
+
+    def detach(self, cause: str) -> None:
+        """Let the link of the moment go; ``on_cut`` is not called."""
+        self._post(lambda: self._let_go(LinkLost(cause)))
+
+    def tell_state(self, text: str) -> None:
+        """What a page says that asks in the outage."""
+        self._state = text
+
+    @property
+    def linked(self) -> bool:
+        """Whether bytes go through, as far as is known."""
+        return self._pipe is not None and self._attaching is None
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait here for the far side."""
+        return self._mux.held
+
+    @property
+    def rtt(self) -> float:
+        """Seconds; 0 when nothing was measured yet."""
+        return self._mux.pace.rtt
+
+    def close(self) -> None:
+        """Tell the far side that this is over, and end every connection."""
+        self._post(self._end)
+        self._thread.join(2)
+
+    # the thread
+
+    def _post(self, call: Callable[[], None]) -> None:
+        self._posted.append(call)
+        self._wake()
+
+    def _wake(self) -> None:
+        try:
+            self._bell.send(b"\0")
+        except OSError:
+            pass  # rung already, or closed
+
+    def _run(self) -> None:
+        while not self._ended:
+            now = time.monotonic()
+            self._poll.wait(min(TICK_S, self._mux.deadline() - now))
+            while self._posted:
+                self._posted.popleft()()
+            now = time.monotonic()
+            self._look_after_link(now)
+            self._look_after_held(now)
+            for local in [*self._locals.values(), *self._new]:
+                self._watch(local)
+            self._send(now)
+        self._poll.close()
+        self._bell.close()
+        self._their_bell.close()
+
+    def _end(self) -> None:
+        if self._pipe is not None:
+            self._pipe.put(frame(BYE))
+            self._pipe.flush(0.3)
+        self._let_go(LinkLost("the session is over"))
+        for local in [*self._locals.values(), *self._new]:
+            self._poll.forget(local.sock.fileno())
+            local.abort()
+        self._ended = True
+
+    # the link
+
+    def _attach(self, channel: ByteChannel, marker: bytes, future: Future[Attached]) -> None:
+        self._let_go(LinkLost("another link came"))
+        self._epoch += 1
+        self._lost = 0
+        self._decoder = Decoder()
+        self._attaching = future
+        pipe = self._pipe = Pipe(channel, marker, self._wake)
+        self._poll.watch(pipe.fileno(), READ, lambda _mask: self._came(pipe))
+        pipe.put(self._mux.connect(self._epoch, time.monotonic()))
+
+    def _let_go(self, why: LinkError) -> None:
+        if self._pipe is not None:
+            self._poll.forget(self._pipe.fileno())
+            self._pipe.close()
+            self._pipe = None
+        self._mux.disconnect()
+        if self._attaching is not None:
+            self._attaching.set_exception(why)
+            self._attaching = None
+
+    def _came(self, pipe: Pipe) -> None:
+        if pipe is not self._pipe:
+            return
+        now = time.monotonic()
+        data = pipe.read()
+        if data is None:
+            said = bytes(pipe.complaint).decode("utf-8", "replace")
+            self._cut(f"closed by the far side{': ' + said if said else ''}", now)
+            return
+        try:
+            for one in self._decoder.feed(data):
+                self._handle(self._mux.receive(one, now), now)
+        except ProtocolError as error:
+            self._cut(f"the relay makes no sense: {error}", now)
+
+    def _cut(self, cause: str, now: float) -> None:
+        why = SessionTaken(cause) if cause == SUPERSEDED else LinkLost(cause)
+        attaching, silence = self._attaching, self._mux.silence(now)
+        self._let_go(why)
+        if attaching is None:
+            self._on_cut(Cut(why, silence))
+
+    def _look_after_link(self, now: float) -> None:
+        pipe = self._pipe
+        if pipe is None:
+            return
+        if pipe.failed:
+            self._cut(pipe.failed, now)
+        elif self._attaching is None:
+            limit = max(SILENCE_S, SILENCE_RTTS * self._mux.pace.rtt)
+            if self._mux.silence(now) > limit:
+                self._cut(f"nothing heard for {limit:.0f} s", now)
+
+    def _send(self, now: float) -> None:
+        while self._pipe is not None and self._pipe.room > 0:
+            data = self._mux.pull(now, self._pipe.room)
+            if not data:
+                return
+            self._pipe.put(data)
+
+    def _handle(self, events: list[Event], now: float) -> None:
+        for event in events:
+            local = self._locals.get(getattr(event, "stream", 0))
+            if isinstance(event, Hello):
+                self._lost = sum(isinstance(one, Reset) for one in events)
+            elif isinstance(event, Status):
+                self._status(event)
+            elif isinstance(event, Refused):
+                self._cut(event.reason, now)
+            elif local is None:
+                self._mux.consumed(
+                    getattr(event, "stream", 0), len(getattr(event, "data", b"")), now
+                )
+            elif isinstance(event, Received):
+                local.give(event.data)
+                self._write(local, now)
+            elif isinstance(event, Ended):
+                local.end()
+                self._write(local, now)
+            elif isinstance(event, Reset):
+                self._drop(local)
+
+    def _status(self, status: Status) -> None:
+        self.far_held, self.full = status.held, status.stopped
+        if self._attaching is None:
+            return
+        attaching, self._attaching = self._attaching, None
+        if self._epoch > 1:
+            self.replayed += status.held
+        for local in self._locals.values():
+            local.held_since = None
+        attaching.set_result(Attached(status.held, self._lost))
+
+    # connections
+
+    def _begin(self, local: Local) -> None:
+        self._new.add(local)
+        self._watch(local)
+
+    def _watch(self, local: Local) -> None:
+        fd = local.sock.fileno()
+        if fd >= 0:
+            local.ready = local.ready or self._ready(local)
+            self._poll.watch(fd, local.mask(self._mux), local.ready)
+
+    def _ready(self, local: Local) -> Callable[[int], None]:
+        def ready(mask: int) -> None:
+            now = time.monotonic()
+            self._write(local, now)
+            if mask & READ and local.sock.fileno() >= 0:
+                self._read(local, now)
+
+        return ready
+
+    def _read(self, local: Local, now: float) -> None:
+        data = local.read(self._mux)
+        if data is None or (not data and not local.number):
+            self._mux.reset(local.number)
+            self._drop(local)
+        elif not data:
+            local.finished = True
+            self._mux.finish(local.number)
+            self._drop_if_over(local)
+        elif not local.number or (not self.linked and local.begins_anew(data)):
+            self._request(local, data, now)
+        else:
+            local.sent(data)
+            self._mux.write(local.number, data)
+
+    def _request(self, local: Local, data: bytes, now: float) -> None:
+        """The first bytes of a stream: on a new connection, or on an idle one in an outage."""
+        if local.number:
+            self._mux.reset(local.number)
+            self._locals.pop(local.number, None)
+        self._new.discard(local)
+        if not self.linked and is_navigation(data):
+            local.give(page(self._host, self._state))
+            local.end()
+            local.finished = True
+            local.number = 0
+            self._new.add(local)
+            self._write(local, now)
+            return
+        try:
+            local.number = self._mux.open(local.target, now)
+        except ProtocolError:  # more than there may be
+            self._drop(local)
+            return
+        self._locals[local.number] = local
+        local.held_since = None if self.linked else now
+        local.sent(data)
+        self._mux.write(local.number, data)
+
+    def _look_after_held(self, now: float) -> None:
+        """No link: new requests wait a while, and not so many that nothing else gets through."""
+        if self.linked:
+            return
+        held = [one for one in self._locals.values() if one.held_since is not None]
+        late = [one for one in held if now - (one.held_since or now) > HOLD_S]
+        plain = [one for one in held if one.plain and one not in late]
+        for local in [*late, *plain[: max(0, len(plain) - PLAIN_HELD)]]:
+            self._mux.reset(local.number)
+            self._drop(local, abort=False)
+
+    def _write(self, local: Local, now: float) -> None:
+        sent = local.write()
+        if sent is None:
+            self._mux.reset(local.number)
+            self._drop(local)
+            return
+        if sent:
+            self._mux.consumed(local.number, sent, now)
+        self._drop_if_over(local)
+
+    def _drop_if_over(self, local: Local) -> None:
+        if local.over:
+            self._drop(local, abort=False)
+
+    def _drop(self, local: Local, *, abort: bool = True) -> None:
+        self._poll.forget(local.sock.fileno())
+        self._locals.pop(local.number, None)
+        self._new.discard(local)
+        if abort:
+            local.abort()
+        else:
+            local.sock.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Towards:
+    """A carrier to one endpoint of the far side."""
+
+    relayed: Relayed
+    target: bytes
+
+    def carry(self, browser: socket.socket) -> None:
+        """Carry one connection; returns at once."""
+        self.relayed.take(browser, self.target)
+
+    def connect(self) -> socket.socket:
+        """A socket whose other end is carried, for questions of our own."""
+        ours, carried = socket.socketpair()
+        self.carry(carried)
+        return ours
+
+
+def _drained(bell: socket.socket) -> None:
+    try:
+        while bell.recv(4096):
+            pass
+    except OSError:
+        pass
