@@ -48,7 +48,12 @@ def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
-    body: dict[str, object]
+    value: object
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The JSON object, an empty one for anything else."""
+        return self.value if isinstance(self.value, dict) else {}
 
 
 def ask(
@@ -70,7 +75,7 @@ def ask(
         headers = {"Authorization": f"token {token.reveal()}"} if token else {}
         connection.request("GET", path, headers=headers | {"Connection": "close"})
         response = connection.getresponse()
-        return _Answer(response.status, _object(response.read(ANSWER_LIMIT)))
+        return _Answer(response.status, _json(response.read(ANSWER_LIMIT)))
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
@@ -79,13 +84,11 @@ def ask(
         sock.close()
 
 
-def _object(body: bytes) -> dict[str, object]:
-    """The JSON object in ``body``; an empty one for anything else."""
+def _json(body: bytes) -> object:
     try:
-        value = json.loads(body)
+        return json.loads(body)
     except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return None
 
 
 def _cut(sock: socket.socket) -> None:
@@ -140,6 +143,7 @@ def _check(endpoint: Endpoint, found: Found, connect: Connect) -> Server | str:
         kernels=kernels if isinstance(kernels := status.get("kernels"), int) else 0,
         container=found.container,
         exposed=found.exposed,
+        ways=found.endpoints,
     )
 
 
@@ -156,6 +160,24 @@ def _time(text: object) -> str | None:
     """RFC 3339 in UTC, as both generations write it; None for anything else."""
     pattern = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"
     return text if isinstance(text, str) and re.fullmatch(pattern, text) else None
+
+
+def started(connect: Connect, server: Server) -> str | None:
+    """Since when ``server`` runs, by its own word; empty if it does not say, None if it is gone."""
+    answer = ask(connect, server.endpoint, server.base_url + "api/status", server.token or None)
+    if answer is None:
+        return None
+    return _time(answer.body.get("started")) or ""
+
+
+def kernel_states(connect: Connect, server: Server) -> tuple[int, int] | None:
+    """How many of its kernels are busy, and how many are not."""
+    answer = ask(connect, server.endpoint, server.base_url + "api/kernels", server.token or None)
+    if answer is None or not isinstance(answer.value, list):
+        return None
+    rows = [row for row in answer.value if isinstance(row, dict)]
+    busy = sum(row.get("execution_state") == "busy" for row in rows)
+    return busy, len(rows) - busy
 
 
 def verify_all(found: Sequence[Found], connect: Connect) -> list[Server | Rejected]:

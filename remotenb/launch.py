@@ -14,7 +14,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from remotenb import far
-from remotenb.engines.docker import JUPYTER_PORT, LABEL_LAUNCH, STATE_TARGET, Docker
+from remotenb.engines.docker import (
+    JUPYTER_PORT,
+    LABEL_LAUNCH,
+    LABEL_NAME,
+    STATE_TARGET,
+    Docker,
+)
 from remotenb.errors import (
     JupyterFailed,
     JupyterMissing,
@@ -30,18 +36,23 @@ from remotenb.setback import LOG_LINES, why_no_server, why_not_started
 from remotenb.text import one_line, tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from remotenb.clock import Clock
     from remotenb.decision import StartContainer, StartServer
     from remotenb.jupyter import Connect
-    from remotenb.model import Probe
+    from remotenb.model import Probe, Scan
     from remotenb.ssh.link import Link
 
 logger = logging.getLogger(__name__)
 
 ENGINE_TIMEOUT_S = 120.0
 """For an engine's own work: making a container of a large image on a slow disk."""
+
+PATIENT = "{'ws_ping_timeout': 2592000000}"
+IMPATIENT = "{'ws_ping_interval': 5000, 'ws_ping_timeout': 10000}"
+"""Milliseconds. With a relay a browser's answer to a ping may be long in coming; without one, a
+dead sshd must be noticed before it swallows much of what Jupyter writes."""
 
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 0.25
 LOOK_EVERY_S = 1.0
@@ -64,13 +75,18 @@ class Launcher:
     clock: Clock
     start_timeout: float
     """Seconds from the start until the server must answer."""
+    expect: Callable[[Iterable[Endpoint], Container | None], None]
+    """Told of each way that ``connect`` will be asked for."""
+    relay: bool = True
+    """Whether a relay will be beside the server: then it need not be reached from outside."""
     root_dir: str = ""
     """Where a server on the host or in a running container starts; its own default if empty."""
 
     def container(self, plan: StartContainer) -> Server:
         """Make the planned container, or start it again, and wait for its server."""
         engine, spec, existing = Docker(self.probe.engine.argv), plan.spec, plan.existing
-        serve = ("sh", f"{STATE_TARGET}/serve.sh", ANY, str(JUPYTER_PORT))
+        address = LOOPBACK if self.relay else ANY
+        serve = ("sh", f"{STATE_TARGET}/serve.sh", address, str(JUPYTER_PORT), self._patience)
         launch = secrets.token_hex(8)
         with self._undone_unless_ready(plan, launch):
             done = self.link.script(
@@ -86,7 +102,9 @@ class Launcher:
             )
             if done.code != 0:
                 raise why_not_started(done.err, user=self.probe.user)
-            found = _found_in_new(plan, records(done.out.decode("utf-8", "replace")))
+            facts = records(done.out.decode("utf-8", "replace"))
+            found = _found_in_new(plan, facts, relay=self.relay)
+            self.expect(found.endpoints, found.container)
             server = self._until_ready(found, lambda: self._look_at(spec.name))
             self._keep(spec.name)
         return server
@@ -103,8 +121,8 @@ class Launcher:
             'printf "%s" "$TOKEN" | "$@"',
             *where,
             *("sh", "-c", far.source("start_server.sh"), "sh"),
-            *(ANY if own_network else LOOPBACK, far.source("serve.sh")),
-            *(str(int(self.start_timeout)), self.root_dir),
+            *(ANY if own_network and not self.relay else LOOPBACK, far.source("serve.sh")),
+            *(str(int(self.start_timeout)), self.root_dir, self._patience),
             timeout=self.start_timeout + 30,
             TOKEN=token,
         )
@@ -114,12 +132,17 @@ class Launcher:
             place = f"container {container.name}" if container else "that machine"
             raise why_no_server(facts, done.err, place, self.start_timeout)
         file = replace(files[0], token=Secret(token))
-        found = _found_started(container, file)
+        found = _found_started(container, file, self.probe.host, relay=self.relay)
+        self.expect(found.endpoints, container)
         try:
             return self._until_ready(found, lambda: None)
         except BaseException:
             self._stop(file, container)
             raise
+
+    @property
+    def _patience(self) -> str:
+        return PATIENT if self.relay else IMPATIENT
 
     @property
     def _engine(self) -> str:
@@ -227,8 +250,8 @@ def _only_by_token(server: Server) -> Server:
     return server
 
 
-def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]]) -> Found:
-    """The ways to a container just started: its published port, then its address."""
+def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]], *, relay: bool) -> Found:
+    """The ways to a container just started: a relay in it, a published port, its address."""
     named = {kind: rest for kind, _, rest in (record.partition(" ") for record, _ in facts)}
     ways: list[Endpoint] = []
     for record, _ in facts:
@@ -237,6 +260,8 @@ def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]]) -> Found:
                 ways.append(Endpoint(host, int(number)))
     if not ways and named.get("@address"):
         ways = [Endpoint(named["@address"], JUPYTER_PORT)]
+    if relay:
+        ways.insert(0, Endpoint(LOOPBACK, JUPYTER_PORT, place=named.get("@id", "")))
     spec = plan.spec
     container = plan.existing or Container(
         id=named.get("@id", ""),
@@ -245,9 +270,11 @@ def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]]) -> Found:
         image_id="",
         status="running",
         gpus=(spec.gpus or "").replace("device=", "").strip('"') or None,
+        labels={LABEL_NAME: spec.name},
         ownership="mine",
         owner=spec.owner,
     )
+    container = replace(container, id=named.get("@id", container.id))
     file = RuntimeFile(
         path=PurePosixPath(spec.state_dir, "rt"),
         pid=0,
@@ -259,7 +286,9 @@ def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]]) -> Found:
     return Found(file, replace(container, status="running"), tuple(ways), "it has no network")
 
 
-def _found_started(container: Container | None, file: RuntimeFile) -> Found:
+def _found_started(
+    container: Container | None, file: RuntimeFile, host: Scan, *, relay: bool
+) -> Found:
     if container is None or container.scan is None:
-        return on_host(parse_scan(b""), file)
-    return in_container(container, replace(container.scan, listening=()), file)
+        return on_host(replace(host, listening=()), file, relay=relay)
+    return in_container(container, replace(container.scan, listening=()), file, relay=relay)

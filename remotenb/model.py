@@ -202,6 +202,8 @@ class Container:
     labels: dict[str, str] = field(default_factory=dict, hash=False)
     gpus: str | None = None
     """GPUs it was given: ``all``, ``0,1``, a count, or None."""
+    restarts: bool = False
+    """Whether the engine starts it again by itself."""
     ownership: Ownership = "none"
     owner: str | None = None
     evidence: str = ""
@@ -243,13 +245,19 @@ class Probe:
     host: Scan = field(default_factory=Scan)
 
 
+ON_HOST = "host"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a server listens, as seen from the box."""
+    """Where a server listens, and from where: this is what is dialled, and who dials it."""
 
     host: str
+    """An address, or the path of a unix socket."""
     port: int
     secure: bool = False
+    place: str | None = None
+    """Where the relay that dials it runs: :data:`ON_HOST`, or a container's id. None: sshd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +292,8 @@ class Server:
     kernels: int = 0
     container: Container | None = None
     exposed: str = ""
+    ways: tuple[Endpoint, ...] = ()
+    """All endpoints that may lead to it, best first; ``endpoint`` is the one that answered."""
 
 
 @dataclass(frozen=True, slots=True)

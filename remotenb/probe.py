@@ -200,6 +200,7 @@ def _container(row: dict[str, Any]) -> Container:
         image_id=str(row["Image"]),
         status=str(row["Status"]),
         network=str(row["NetworkMode"]),
+        restarts=row.get("Restart") not in {None, "", "no"},
         addresses=tuple(
             address
             for network in networks.values()

@@ -1,11 +1,15 @@
-"""From a runtime file to the ways that lead to its server, as seen from the box. Pure."""
+"""From a runtime file to the ways that lead to its server. Pure.
+
+Best first: a relay where the server runs reaches whatever listens there, and keeps its
+connections when the link is cut; a forward of sshd's reaches what the box itself reaches.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from remotenb.model import Endpoint, Found
+from remotenb.model import ON_HOST, Endpoint, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,16 +23,23 @@ ONLY_RELAY = "it listens on {what}, which no forward of sshd's reaches"
 
 
 def candidates(
-    probe: Probe, *, engine: Literal["auto", "docker", "host"], container: str | None = None
+    probe: Probe,
+    *,
+    engine: Literal["auto", "docker", "host"],
+    container: str | None = None,
+    relay: bool = True,
 ) -> tuple[Found, ...]:
-    """The servers that the runtime files speak of, each once; ``container`` narrows to one."""
+    """The servers that the runtime files speak of, each once; ``container`` narrows to one.
+
+    Without ``relay`` only sshd's forwards are ways.
+    """
     found: list[Found] = []
     if engine != "host":
         for one in probe.containers:
             if one.scan and (container is None or named(one, container)):
-                found += [in_container(one, one.scan, f) for f in one.scan.files]
+                found += [in_container(one, one.scan, f, relay=relay) for f in one.scan.files]
     if engine != "docker" and container is None:
-        found += [on_host(probe.host, f) for f in probe.host.files]
+        found += [on_host(probe.host, f, relay=relay) for f in probe.host.files]
     return tuple(_each_once(found))
 
 
@@ -51,39 +62,55 @@ def _each_once(found: list[Found]) -> Iterator[Found]:
     for one in sorted(found, key=rank, reverse=True):
         home = one.container.id if one.container and not one.endpoints else None
         keys: set[object] = {
-            (e.host, e.port, one.file.token, one.file.base_url) for e in one.endpoints
+            (e.host, e.port, e.place, one.file.token, one.file.base_url) for e in one.endpoints
         } or {(home, one.file.port, one.file.sock, one.file.base_url)}
         if not keys & seen:
             yield one
         seen |= keys
 
 
-def on_host(scan: Scan, file: RuntimeFile) -> Found:
+def on_host(scan: Scan, file: RuntimeFile, *, place: str = ON_HOST, relay: bool = True) -> Found:
     """A server on the host itself, or in a container that shares the host's network."""
     listening = _at(scan, file)
+    inside = _inside(place, scan, file) if relay else ()
     if file.sock:
-        return Found(file, None, (), ONLY_RELAY.format(what=f"the unix socket {file.sock}"))
-    return Found(file, None, _direct(listening, file), exposed=_exposed_by(listening, file))
+        obstacle = "" if inside else ONLY_RELAY.format(what=f"the unix socket {file.sock}")
+        return Found(file, None, inside, obstacle)
+    exposed = _exposed_by(listening, file)
+    return Found(file, None, (*inside, *_direct(listening, file)), exposed=exposed)
 
 
-def in_container(container: Container, scan: Scan, file: RuntimeFile) -> Found:
+def in_container(
+    container: Container, scan: Scan, file: RuntimeFile, *, relay: bool = True
+) -> Found:
     """A server in a container: by a published port, else by the container's address."""
     if container.network == "host":
-        return replace(on_host(scan, file), container=container)
+        return replace(on_host(scan, file, place=container.id, relay=relay), container=container)
+    inside = _inside(container.id, scan, file) if relay else ()
     if file.sock:
         what = f"a unix socket of container {container.name}"
-        return Found(file, container, (), ONLY_RELAY.format(what=what))
+        return Found(file, container, inside, "" if inside else ONLY_RELAY.format(what=what))
     listening = _at(scan, file)
     if listening and all(one.loopback for one in listening):
         what = f"the own loopback of container {container.name}"
-        return Found(file, container, (), ONLY_RELAY.format(what=what))
+        return Found(file, container, inside, "" if inside else ONLY_RELAY.format(what=what))
     published = [p for p in container.published if p.container_port == file.port]
     ways = [Endpoint(_dialled(p.host_ip), p.host_port, file.secure) for p in published]
     ways += [Endpoint(address, file.port, file.secure) for address in container.addresses]
+    ways = [*inside, *ways]
     obstacle = "" if ways else f"container {container.name} has no network that reaches the host"
     world = next((p for p in published if p.to_the_world), None)
     exposed = f"{world.host_ip or ANY}:{world.host_port}" if world else ""
     return Found(file, container, tuple(dict.fromkeys(ways)), obstacle, exposed)
+
+
+def _inside(place: str, scan: Scan, file: RuntimeFile) -> tuple[Endpoint, ...]:
+    """As a relay in the same place would dial it; it needs Python there."""
+    if scan.python is None:
+        return ()
+    if file.sock:
+        return (Endpoint(file.sock, 0, file.secure, place),)
+    return tuple(replace(one, place=place) for one in _direct(_at(scan, file), file))
 
 
 def _at(scan: Scan, file: RuntimeFile) -> list[Listening]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -190,3 +191,17 @@ class Reporter(Protocol):
 
     def tell(self, event: Event) -> None:
         """Something happened."""
+
+
+class Quiet:
+    """Listens to nothing."""
+
+    def step(self, text: str) -> AbstractContextManager[None]:  # noqa: ARG002  Reporter's
+        """Nothing."""
+        return nullcontext()
+
+    def warning(self, code: str, message: str, hint: str) -> None:
+        """Nothing."""
+
+    def tell(self, event: Event) -> None:
+        """Nothing."""

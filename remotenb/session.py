@@ -1,77 +1,75 @@
-"""The order of things: from a resolved host to an open tunnel, and what holds it open."""
+"""One run of ``connect``, and the session that it opens: a port that outlives its links."""
 
 from __future__ import annotations
 
 import logging
+import queue
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from remotenb import browser
-from remotenb.clock import SystemClock
-from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
-from remotenb.errors import LimitRefused, LinkLost, NoImage, ServerOpen
-from remotenb.jupyter import verify_all
-from remotenb.launch import Launcher
-from remotenb.model import Rejected, Secret, Server
-from remotenb.plan import decide
-from remotenb.probe import probe as look_around
-from remotenb.reach import candidates
-from remotenb.report import Ready, Reporter
+from remotenb.clock import SystemClock, timestamp
+from remotenb.find import Find, People
+from remotenb.keep import Keeper, News
+from remotenb.laptop import laptop_id
+from remotenb.model import Secret
+from remotenb.report import Forwarded, Quiet, Ready, Reporter, Snapshot
 from remotenb.settings import parse_gpus
-from remotenb.spec import absolute
-from remotenb.ssh.link import Link, open_link
-from remotenb.tunnel import direct
-from remotenb.tunnel.gate import Gate
-from remotenb.tunnel.listener import Listener, bind, ports_for
+from remotenb.ssh.link import open_link
+from remotenb.ssh.remembered import Remembered
+from remotenb.supervisor import PersonCame, Stop
+from remotenb.tunnel.listener import bind, ports_for
 from remotenb.tunnel.onetime import OneTimeLink
+from remotenb.tunnels import Tunnel
+from remotenb.ways import session_name
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from types import TracebackType
     from typing import Self
 
     from remotenb.clock import Clock
-    from remotenb.decision import Plan
-    from remotenb.model import Container, Found, Host, Image, Probe
+    from remotenb.errors import RemotenbError
+    from remotenb.model import Host, Server
     from remotenb.spec import Wish
+    from remotenb.ssh.link import Link
+
+__all__ = ["Connect", "People", "Session"]
 
 logger = logging.getLogger(__name__)
-
-WATCH_EVERY_S = 0.5
-
-
-class People(Protocol):
-    """A person at a terminal."""
-
-    def agree(self, question: str) -> bool:
-        """Show a question that wants yes or no."""
-
-    def secret(self, prompt: str) -> Secret | None:
-        """Ask for something that is not shown; None for no answer."""
-
-    def choose_image(self, images: Sequence[Image]) -> str | None:
-        """Let a person choose; None for no answer."""
 
 
 @dataclass(slots=True)
 class Session:
     """An open tunnel to a server; a context manager that closes it. The notebook goes on."""
 
-    link: Link
-    listener: Listener
-    server: Server
+    host: Host
     reused: bool
+    tunnel: Tunnel
+    keeper: Keeper
     _stack: ExitStack
+    started: str = field(default_factory=timestamp)
+    _reason: str = ""
+
+    @property
+    def server(self) -> Server:
+        """The server of the moment."""
+        return self.tunnel.server
+
+    @property
+    def port(self) -> int:
+        """The local port."""
+        return self.tunnel.listener.port
 
     @property
     def address(self) -> str:
         """The notebook's local address, without the token."""
         scheme = "https" if self.server.endpoint.secure else "http"
-        return f"{scheme}://127.0.0.1:{self.listener.port}{self.server.base_url}"
+        return f"{scheme}://127.0.0.1:{self.port}{self.server.base_url}"
 
     @property
     def url(self) -> Secret:
@@ -80,21 +78,56 @@ class Session:
         query = f"?token={quote(token, safe='')}" if token else ""
         return Secret(self.address + query)
 
-    def open_browser(self) -> bool:
-        """Open the notebook by a link that works once; False when there is no browser."""
-        if not browser.available():
-            return False
+    def one_time_link(self) -> str:
+        """A new address that logs in once, within a minute."""
         link = OneTimeLink(self.url)
         self._stack.callback(link.close)
-        return browser.open_page(link.url)
+        return link.url
 
-    def wait(self) -> None:
-        """Hold the tunnel open until the link ends, which raises :class:`LinkLost`."""
-        while not self.link.wait(WATCH_EVERY_S):
-            pass
-        raise LinkLost(
-            f"the connection to {self.link.host.name} is gone; the notebook goes on",
-            hint=f"remotenb connect {self.link.host.name} finds it again",
+    def open_browser(self) -> bool:
+        """Open the notebook by a link that works once; False when there is no browser."""
+        return browser.available() and browser.open_page(self.one_time_link())
+
+    def add_forward(self, port: int) -> Forwarded:
+        """Lead a local port to ``port`` where the server runs; raises :class:`PortTaken`."""
+        return self.tunnel.forward(port, self.host.login)
+
+    def wait(self) -> str:
+        """Keep the tunnel open, through every outage, until :meth:`stop`; the reason.
+
+        Raises a :class:`RemotenbError` when the session cannot go on, as when the server is gone.
+        """
+        self.keeper.keep()
+        return self._reason
+
+    def stop(self, reason: str) -> None:
+        """End :meth:`wait`, from another thread."""
+        self._reason = reason
+        self.keeper.happened(Stop())
+
+    def try_again(self) -> None:
+        """A person is there: whatever waits for one goes on."""
+        self.keeper.happened(PersonCame())
+
+    def snapshot(self) -> Snapshot:
+        """How it is now; from any thread."""
+        keeper, relayed, container = self.keeper, self.tunnel.relayed, self.server.container
+        return Snapshot(
+            host=self.host.name,
+            container=container.name if container else None,
+            image=container.image if container else None,
+            address=self.address,
+            local_port=self.port,
+            link=keeper.link_state,
+            since=keeper.since,
+            started=self.started,
+            outages=keeper.outages,
+            replayed_bytes=relayed.replayed if relayed else 0,
+            held_bytes=relayed.held if relayed else 0,
+            kernels_busy=keeper.watch.busy,
+            kernels_idle=keeper.watch.idle,
+            relay=relayed is not None,
+            forwards=self.tunnel.forwards,
         )
 
     def close(self) -> None:
@@ -124,133 +157,43 @@ class Connect:
     dialled: Future[socket.socket] | None = None
     """The TCP connection, begun while Python was still importing what comes on top of it."""
     clock: Clock = SystemClock()  # noqa: RUF009  it has no state
+    remembered: Remembered = field(default_factory=Remembered)
 
     def open(self) -> Session:
         """Find or start the server and open the tunnel; raises a :class:`RemotenbError`."""
-        parse_gpus(self.wish.settings.gpus)  # what is wrong here needs no connection to be said
-        self.wish.settings.mounts()
-        with ExitStack() as stack:
-            link = self._link(stack)
-            server, reused = self._server(link)
-            sock = bind(self._ports(server))
-            carrier = direct.DirectCarrier(link.transport, server.endpoint)
-            port = sock.getsockname()[1]
-            guarded = Gate(carrier, port) if server.access == "open" else carrier
-            listener = stack.enter_context(Listener(sock, guarded))
-            return Session(link, listener, server, reused, stack.pop_all())
-
-    def _link(self, stack: ExitStack) -> Link:
-        people = self.people
-        with self.report.step(f"connecting to {self.host.login}"):
-            return stack.enter_context(
-                open_link(
-                    self.host,
-                    ask=people.agree if people else None,
-                    ask_secret=people.secret if people else None,
-                    dialled=self.dialled,
-                )
-            )
-
-    def _server(self, link: Link) -> tuple[Server, bool]:
         settings = self.wish.settings
-        forwards = direct.Forwards(link.transport)
-        with self.report.step(f"looking for a notebook on {self.host.name}"):
-            seen = look_around(link, engine=settings.engine, wanted=settings.container or "")
-            found = candidates(seen, engine=settings.engine, container=settings.container)
-            answers = [] if self.wish.new else verify_all(found, forwards.connect)
-        for answer in answers:
-            if isinstance(answer, Rejected):
-                logger.info("left aside: %s: %s", answer.found.file.path, answer.reason)
-        forwards.check()
-        servers = [answer for answer in answers if isinstance(answer, Server)]
-        plan = self._decide(seen, servers, found)
-        root_dir = absolute(settings.root_dir, seen.home) if settings.root_dir else ""
-        launcher = Launcher(
-            link, seen, forwards.connect, self.clock, settings.start_timeout, root_dir
-        )
-        match plan:
-            case Reuse(server, others):
-                self._speak_of(server, others)
-                return server, True
-            case StartServer(container):
-                where = f"container {container.name}" if container else self.host.name
-                self._speak_of_owner(container)
-                with self.report.step(f"starting Jupyter in {where}"):
-                    return launcher.server(plan), False
-            case StartContainer(spec, existing):
-                runs = existing is not None and existing.running
-                how = "waiting for" if runs else "starting again" if existing else "starting"
-                with self.report.step(f"{how} container {spec.name} of {spec.image}"):
-                    return self._container(launcher, plan), runs
-            case Refuse(error):
-                raise error
+        parse_gpus(settings.gpus)  # what is wrong here needs no connection to be said
+        settings.mounts()
+        with ExitStack() as stack:
+            inbox: queue.SimpleQueue[News] = queue.SimpleQueue()
+            link = self.link(prompting=True)
+            stack.callback(link.close)
+            find = Find(
+                self.wish, self.report, self.people, self.clock, self._session_of(), inbox.put
+            )
+            server, reused, seen = find.server(link)
+            tunnel = Tunnel(link, server, seen.ways, bind(self._ports(server)))
+            stack.callback(tunnel.close)
+            self._speak_of_relay(tunnel, seen.ways.refusal(server.endpoint.place or ""))
+            keeper = Keeper(self, find, tunnel, link, inbox)
+            stack.callback(keeper.close)
+            session = Session(self.host, reused, tunnel, keeper, stack.pop_all())
+        for port in settings.forwards:
+            session.add_forward(port)
+        return session
 
-    def _container(self, launcher: Launcher, plan: StartContainer) -> Server:
-        """Start it; without the ulimits where the engine may not set them."""
-        try:
-            return launcher.container(plan)
-        except LimitRefused as refused:
-            self.report.warning(
-                "ulimits", "docker may not set ulimits there; started without", refused.hint
+    def link(self, *, prompting: bool, dialled: Future[socket.socket] | None = None) -> Link:
+        """Connect and log in; a person is asked, and told, only if ``prompting``."""
+        people = self.people if prompting else None
+        report = self.report if prompting else Quiet()
+        with report.step(f"connecting to {self.host.login}"):
+            return open_link(
+                self.host,
+                ask=people.agree if people else None,
+                ask_secret=people.secret if people else None,
+                dialled=dialled or (self.dialled if prompting else None),
+                remembered=self.remembered,
             )
-            spec = replace(plan.spec, ulimits=())
-            return launcher.container(StartContainer(spec, plan.existing))
-
-    def _decide(self, seen: Probe, servers: list[Server], found: Sequence[Found]) -> Plan:
-        plan = decide(seen, servers, found, self.wish)
-        if (
-            isinstance(plan, Refuse)
-            and isinstance(plan.error, NoImage)
-            and self.people
-            and (image := self.people.choose_image(seen.images))
-        ):
-            return decide(seen, servers, found, self.wish.with_image(image))
-        return plan
-
-    def _speak_of(self, server: Server, others: int) -> None:
-        """What a user should know of a server that somebody started."""
-        warn, container = self.report.warning, server.container
-        if server.access == "open" and server.endpoint.secure:
-            raise ServerOpen(
-                "that Jupyter has no token and speaks TLS, so its local port cannot be guarded",
-                hint="start it again with a token",
-            )
-        if server.access == "open":
-            warn("open", "that Jupyter has no token", "every user of that machine can use it")
-        if server.exposed:
-            warn(
-                "exposed",
-                f"that Jupyter can be reached from other machines, at {server.exposed}",
-                "start it with --ip 127.0.0.1, or publish its port as 127.0.0.1:8888:8888",
-            )
-        self._speak_of_owner(container)
-        if others:
-            which = f"the one in container {container.name}" if container else "the host's own"
-            warn(
-                "several",
-                f"{others + 1} notebooks run there; this is {which}",
-                "choose another with --container, or start one more with --new",
-            )
-
-    def _speak_of_owner(self, container: Container | None) -> None:
-        if container and container.ownership == "other":
-            self.report.warning(
-                "others_container",
-                f"container {container.name} is of {container.owner}: {container.evidence}",
-                "you asked for it with --container",
-            )
-        if container and container.ownership == "none":
-            self.report.warning(
-                "unowned_container",
-                f"nothing says whose container {container.name} is; taken as yours",
-                "choose another with --container",
-            )
-
-    def _ports(self, server: Server) -> Sequence[int]:
-        if self.wish.settings.port:
-            return [self.wish.settings.port]
-        container = server.container.name if server.container else ""
-        return tuple(ports_for(self.host.login, container))
 
     def ready(self, session: Session, elapsed: float) -> Ready:
         """The event that tells of ``session``."""
@@ -259,10 +202,31 @@ class Connect:
             host=self.host.name,
             url=session.url.reveal(),
             address=session.address,
-            local_port=session.listener.port,
+            local_port=session.port,
             engine="docker" if server.container else "host",
             server=server,
             reused=session.reused,
             gpus=server.container.gpus if server.container else None,
             elapsed=elapsed,
+            relay=session.tunnel.relayed is not None,
+            forwards=session.tunnel.forwards,
         )
+
+    def _session_of(self) -> Callable[[str], bytes]:
+        laptop, port = laptop_id(), str(self.wish.settings.port or "")
+        return lambda place: session_name(laptop, self.host.login, place, port)
+
+    def _ports(self, server: Server) -> Sequence[int]:
+        if self.wish.settings.port:
+            return [self.wish.settings.port]
+        container = server.container.name if server.container else ""
+        return tuple(ports_for(self.host.login, container))
+
+    def _speak_of_relay(self, tunnel: Tunnel, refusal: RemotenbError | None) -> None:
+        if tunnel.relayed is None:
+            why = "relay = false" if not self.wish.settings.relay else "there is no relay"
+            self.report.warning(
+                "no_relay",
+                f"{why}: what the notebook prints while the link is down may be lost",
+                refusal.message if refusal else "a relay needs Python 3.6 or newer over there",
+            )

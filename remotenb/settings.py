@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Port | None = None
     browser: bool = True
     allow_open: bool = False
+    relay: bool = True
+    forwards: tuple[Port, ...] = ()
     start_timeout: Seconds = 60.0
 
     def mounts(self) -> tuple[Mount, ...]:

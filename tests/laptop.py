@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +73,7 @@ class Connected:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._stdout:
-                left = deadline - time.monotonic()
-                if left <= 0 or not selector.select(left):
+                if not selector.select(max(0.0, deadline - time.monotonic())):
                     msg = f"no event in {timeout} s"
                     raise TimeoutError(msg)
                 data = os.read(self.process.stdout.fileno(), 65536)
@@ -86,6 +85,22 @@ class Connected:
         event: Event = json.loads(line)
         self.events.append(event)
         return event
+
+    def wait_for(self, kind: str, timeout: float) -> Event:
+        """The next event of that kind, the others are only collected; it must come in time."""
+        deadline = time.monotonic() + timeout
+        while True:
+            event = self.next_event(max(0.0, deadline - time.monotonic()))
+            assert event is not None, (f"ended before {kind}", self.events)
+            if event["event"] == kind:
+                return event
+
+    def drain(self) -> list[Event]:
+        """What else it has told; all the events."""
+        with suppress(TimeoutError):
+            while self.next_event(0) is not None:
+                pass
+        return self.events
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal; the exit code."""

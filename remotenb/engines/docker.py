@@ -30,7 +30,7 @@ class Docker:
         self._argv = argv
 
     def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
-        """``docker create``: published on the box's loopback only, never pulled."""
+        """``docker create``: nothing published, never pulled."""
         return (
             *self._argv,
             "create",
@@ -41,7 +41,6 @@ class Docker:
             f"--label={LABEL_NAME}={spec.name}",
             f"--label={LABEL_USER}={spec.owner}",
             f"--label={LABEL_LAUNCH}={launch}",
-            f"--publish=127.0.0.1::{JUPYTER_PORT}",
             *((f"--gpus={spec.gpus}",) if spec.gpus else ()),
             *((f"--ipc={spec.ipc}",) if spec.ipc else ()),
             *((f"--shm-size={spec.shm_size}",) if spec.shm_size else ()),

@@ -30,7 +30,7 @@ class Shipped:
 
 def run(sources: Dict[str, str], shipped: bytes, wish: str) -> None:
     """Make ``sources`` importable, and attach."""
-    sys.meta_path.insert(0, Shipped(sources))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Shipped(sources))
     from remotenb.far.attach import main  # noqa: PLC0415  importable only now
 
     sys.exit(main(shipped, wish))

@@ -16,7 +16,7 @@ from remotenb.far.stream import LAST_WINDOW, Stream, Turns
 WINDOWS_TOTAL = 96 << 20
 """No window grows any more when all of them together are this large."""
 
-ACK_BYTES = 64 << 10
+ACK_BYTES = 16 << 10
 ACK_DELAY_S = 0.04
 
 ANSWERS = 4 * frames.MAX_STREAMS
@@ -289,7 +289,7 @@ class Mux:
     def _reconcile(self, hello: Hello, replaced: bool) -> List[Event]:
         """Both ends' lists side by side: what goes on, from where, and what is over.
 
-        A stream that a relay which was ``replaced`` may have had is not opened with the next.
+        A relay that was ``replaced`` took along what was known of the ends of its streams.
         """
         events: "List[Event]" = []
         listed = {entry.stream: entry for entry in hello.streams}
@@ -299,7 +299,7 @@ class Mux:
             stream, entry = self.streams[number], listed.get(number)
             if entry is not None and not entry.reset:
                 self._resume(stream, entry)
-            elif entry is None and self.near and number > hello.highest and not replaced:
+            elif entry is None and self.near and number > hello.highest:
                 self._unheard.add(number)  # its opening was lost with the last link
             else:
                 self._forget(number)

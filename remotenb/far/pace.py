@@ -51,12 +51,14 @@ class Pace:
         """Seconds, smoothed; 0 before the first measurement."""
         self.best = 0.0
         """Seconds, the shortest of late: what the path itself takes."""
-        self.pinged = now
+        self.pinged = now - PING_IDLE_S  # the first ping goes before all data, and sees no queue
         self._best_at = now
         self._open: "Deque[Ping]" = deque()
         self._sent = 0
         self._era = 0
         self._step = EIGHTHS
+        self._after = 0
+        """The cap to go back to, while the path drains."""
         self._slow_since = -1
         """The token of the first of the slow pings, if the last one was slow."""
         self._least_slow = 0.0
@@ -86,22 +88,22 @@ class Pace:
         while one.token != token:
             one = self._open.popleft()
         rtt = max(now - token / 1e6, 1e-6)
-        self._measured(rtt, now, one.busy)
-        if one.busy and one.era == self._era:
-            self._judge(one, rtt)
-
-    def _measured(self, rtt: float, now: float, busy: bool) -> None:
         self.rtt = self.rtt + (rtt - self.rtt) / 4 if self.rtt else rtt
         if not self.best or rtt <= self.best * 1.1:
             self.best = min(self.best or rtt, rtt)
             self._best_at = now
         elif now - self._best_at > BEST_S:
             self.best, self._best_at = rtt, now
-            if busy:  # our own bytes may be what lies in between: see without them
-                self._change(self.cap // 2, 1)
+            if one.busy and not self._after:
+                self._drain(self.cap)
+        if one.busy and one.era == self._era:
+            self._judge(one, rtt)
 
     def _judge(self, one: Ping, rtt: float) -> None:
         """Whether the cap is right, by a ping that was sent under it."""
+        if self._after:
+            self._change(self._after, 1)
+            return
         allowed = self.best + max(QUEUE_S, self.best / 2)
         if rtt <= allowed:
             self._slow_since = -1
@@ -113,11 +115,23 @@ class Pace:
             self._slow_since, self._least_slow = one.token, rtt
         self._least_slow = min(self._least_slow, rtt)
         if one.token - self._slow_since >= max(PATIENCE_S, 2 * self.best) * 1e6:
-            self._change(int(self.cap * max(0.5, allowed / self._least_slow)), 1)
+            self._shrink(int(self.cap * max(0.5, allowed / self._least_slow)))
+
+    def _shrink(self, cap: int) -> None:
+        if self._step == EIGHTHS:  # it overshot, and may never have seen the path without a queue
+            self._drain(cap)
+        else:
+            self._change(cap, 1)
+
+    def _drain(self, after: int) -> None:
+        """Let what is our own queue run dry once: only then the best round trip can be seen."""
+        self._change(LEAST_CAP, 1)
+        self._after = after
 
     def _change(self, cap: int, step: int) -> None:
         self.cap = min(max(cap, LEAST_CAP), LAST_CAP)
         self._step = step
+        self._after = 0
         self._era += 1
         self._slow_since = -1
         self.limited = False

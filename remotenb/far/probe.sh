@@ -81,6 +81,7 @@ images() { run images 10 $E images --no-trunc --format '{{json .}}'; }
 CONTAINER='{"Id":{{json .Id}},"Name":{{json .Name}},"Status":{{json .State.Status}},"Image":{{json .Image}},
 "Ref":{{json .Config.Image}},"Labels":{{json .Config.Labels}},"NetworkMode":{{json .HostConfig.NetworkMode}},
 "DeviceRequests":{{json .HostConfig.DeviceRequests}},"Runtime":{{json .HostConfig.Runtime}},
+"Restart":{{json .HostConfig.RestartPolicy.Name}},
 "Networks":{{json .NetworkSettings.Networks}},"Ports":{{json .NetworkSettings.Ports}}}'
 CONTAINER=$(printf '%s' "$CONTAINER" | tr -d '\n')
 

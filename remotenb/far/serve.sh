@@ -1,7 +1,9 @@
 # Starts Jupyter in the place of this shell, whichever generation is here.
-# In: $1 the address to bind, $2 the port, or "any". The token's file and the runtime
+# In: $1 the address to bind, $2 the port, or "any", $3 settings for tornado, under it: the
+# pings of websockets, for which neither generation has an option of its own. The token's file and the runtime
 # directory come by the environment, which both generations read.
-address=$1 port=$2
+address=$1 port=$2 tornado=$3
+[ -n "$tornado" ] || tornado='{}'
 
 # the Python that jupyter itself runs on, which a virtual environment keeps off the PATH
 jupyter=$(command -v jupyter)
@@ -45,6 +47,7 @@ if [ "$port" = any ]; then
     if [ "$app" = ServerApp ]; then port=0; else port=8888 retries=50; fi
 fi
 
-set -- "$command" --no-browser --allow-root "--ip=$address" "--port=$port" "--$app.port_retries=$retries"
+set -- "$command" --no-browser --allow-root "--ip=$address" "--port=$port" "--$app.port_retries=$retries" \
+    "--$app.tornado_settings=$tornado"
 [ -z "$jupyter" ] || exec "$jupyter" "$@"
 exec "$python" -m jupyter "$@"

@@ -9,6 +9,9 @@ from remotenb.far.pace import Pace
 FRAME_BYTES = 32 << 10
 """Of data in one frame: with less the headers cost, with more a stream waits for another."""
 
+FRAMES = 8
+"""At least so many share what may be under way: acknowledgements then come one by one."""
+
 FIRST_WINDOW, LAST_WINDOW = 512 << 10, 8 << 20
 """Bytes a stream may have under way before its reader must say that it keeps up."""
 
@@ -171,7 +174,8 @@ class Turns:
                 size -= self._send(stream, URGENT_BYTES, parts)
         while self._waiting and size > 0 and self.under_way < self.pace.cap:
             stream = next(iter(self._waiting.values()))
-            size -= self._send(stream, self.pace.cap - self.under_way, parts)
+            room = min(self.pace.cap - self.under_way, self.pace.cap // FRAMES)
+            size -= self._send(stream, room, parts)
         if self._waiting and self.under_way >= self.pace.cap:
             self.pace.limited = True
         return parts

@@ -33,48 +33,58 @@ class QuickAckSocket(socket.socket):
         return data
 
 
+Address = tuple[int, int, int, tuple[object, ...]]
+"""Family, kind, protocol, and where: what a socket is made of and connects to."""
+
+
+def resolve(host: Host) -> list[Address]:
+    """The addresses of ``host``; raises :class:`OSError` or :class:`UnicodeError`."""
+    found = socket.getaddrinfo(host.hostname, host.port, type=socket.SOCK_STREAM)
+    return [(family, kind, proto, address) for family, kind, proto, _, address in found]
+
+
 def dial(host: Host) -> socket.socket:
     """A TCP connection to ``host`` within its ConnectTimeout, tuned for small packets.
 
     Raises :class:`HostUnknown` or :class:`HostUnreachable`.
     """
-    where = f"{host.hostname} port {host.port}"
     try:
-        addresses = socket.getaddrinfo(host.hostname, host.port, type=socket.SOCK_STREAM)
+        addresses = resolve(host)
     except (socket.gaierror, UnicodeError) as error:
-        raise HostUnknown(
-            f"the name {host.hostname} does not resolve ({getattr(error, 'strerror', error)})",
-            hint="check the spelling, the VPN, and HostName in ssh_config",
-        ) from None
+        raise unknown(host, error) from None
     deadline = time.monotonic() + host.connect_timeout
     refusals: list[OSError] = []
-    for family, kind, proto, _, address in addresses:
+    for address in addresses:
         left = deadline - time.monotonic()
         if refusals and left <= 0:
             break
         try:
-            return _connected(family, kind, proto, address, max(left, 0.001))
+            return _connected(address, max(left, 0.001))
         except OSError as error:
             refusals.append(error)
-    raise _unreachable(where, refusals[0], host.connect_timeout)
+    raise unreachable(host, refusals[0], host.connect_timeout)
 
 
-def _connected(
-    family: int, kind: int, proto: int, address: tuple[object, ...], timeout: float
-) -> socket.socket:
-    cls = QuickAckSocket if TCP_QUICKACK else socket.socket
-    sock = cls(family, kind, proto)
+def _connected(address: Address, timeout: float) -> socket.socket:
+    sock = unconnected(address)
     try:
         sock.settimeout(timeout)
-        sock.connect(address)
-        _tune(sock)
+        sock.connect(address[3])
+        tune(sock)
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def _tune(sock: socket.socket) -> None:
+def unconnected(address: Address) -> socket.socket:
+    """A socket that can connect to ``address``."""
+    cls = QuickAckSocket if TCP_QUICKACK else socket.socket
+    return cls(*address[:3])
+
+
+def tune(sock: socket.socket) -> None:
+    """Set a connected socket up for small packets, and for noticing a dead path."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
@@ -87,7 +97,17 @@ def _tune(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _unreachable(where: str, error: OSError, timeout: float) -> HostUnreachable:
+def unknown(host: Host, error: Exception) -> HostUnknown:
+    """What to say when the name does not resolve."""
+    return HostUnknown(
+        f"the name {host.hostname} does not resolve ({getattr(error, 'strerror', None) or error})",
+        hint="check the spelling, the VPN, and HostName in ssh_config",
+    )
+
+
+def unreachable(host: Host, error: OSError, timeout: float) -> HostUnreachable:
+    """What to say when no address took the connection within ``timeout`` seconds."""
+    where = f"{host.hostname} port {host.port}"
     if isinstance(error, ConnectionRefusedError):
         return HostUnreachable(
             f"{where} refuses connections", hint="is that the right port, and does sshd run there?"

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from fabric import Config, Connection
-from paramiko import ProxyCommand, SSHClient, SSHConfig, SSHException
+from paramiko import ChannelException, ProxyCommand, SSHClient, SSHConfig, SSHException
 
 from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable
 from remotenb.ssh import shell
@@ -21,12 +21,13 @@ from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
 from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
 from remotenb.ssh.login import Login
+from remotenb.ssh.remembered import Remembered, SessionHostKeys
 from remotenb.ssh.transport import Transport, exec_at_once
 from remotenb.text import one_line, tail
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
     from paramiko import Channel
@@ -48,6 +49,8 @@ class Link:
             msg = "the transport is not ours"
             raise TypeError(msg)
         self.transport: Transport = transport
+        self.make_room: Callable[[], None] | None = None
+        """Called when sshd opens no further session: it may allow one at a time (MaxSessions)."""
 
     def script(
         self,
@@ -63,12 +66,35 @@ class Link:
         """
         script = shell.Script.build(source, variables=variables, argv=argv)
         with reported(self.host):
-            channel = self.transport.open_session(timeout=self.host.connect_timeout)
+            channel = self._session()
             try:
                 out, err = _talk(self.transport, channel, script.text, time.monotonic() + timeout)
             finally:
                 channel.close()
         return self._completed(script, out, err, timeout)
+
+    def pipe(self, argv: Sequence[str], first: bytes) -> Channel:
+        """Run ``argv`` over there, with ``first`` on its stdin; the channel, for what follows.
+
+        Nothing is waited for: whether it runs shows in what it prints.
+        """
+        line = " ".join(["exec", *(shell.quote(word) for word in argv)])
+        with reported(self.host):
+            channel = self._session()
+            exec_at_once(self.transport, channel, shell.ONE_LINE)
+            channel.sendall(line.encode("utf-8", "surrogateescape") + b"\n" + first)
+        return channel
+
+    def _session(self) -> Channel:
+        """A session channel; if need be after others have been closed."""
+        timeout = self.host.connect_timeout
+        try:
+            return self.transport.open_session(timeout=timeout)
+        except ChannelException:
+            if self.make_room is None:
+                raise
+        self.make_room()
+        return self.transport.open_session(timeout=timeout)
 
     def _completed(
         self, script: shell.Script, out: bytes | None, err: bytes, timeout: float
@@ -168,17 +194,20 @@ def open_link(
     ask: Callable[[str], bool] | None = None,
     ask_secret: Callable[[str], Secret | None] | None = None,
     dialled: Future[socket.socket] | None = None,
+    remembered: Remembered | None = None,
 ) -> Link:
     """Connect and log in; ``ask`` and ``ask_secret`` reach a person, None where there is none.
 
-    ``dialled`` is the TCP connection to the first hop, begun before. Raises a :class:`LinkError`.
+    ``dialled`` is the TCP connection to the first hop, begun before; ``remembered`` is what the
+    session's earlier logins left, and takes what this one leaves. Raises a :class:`LinkError`.
     """
     people = {"ask": ask, "ask_secret": ask_secret}
+    memory = remembered or Remembered()
     hops = (*host.jumps, host)
     connection: Connection | None = None
     try:
         for hop in hops:
-            connection = _connection(hop, connection, people)
+            connection = _connection(hop, connection, people, memory)
             with reported(hop):
                 _open(connection, hop, dialled if hop is hops[0] else None)
     except BaseException:
@@ -208,12 +237,14 @@ def _open(connection: Connection, host: Host, dialled: Future[socket.socket] | N
     connection.open()
 
 
-def _connection(host: Host, gateway: Connection | None, people: Mapping[str, object]) -> Connection:
+def _connection(
+    host: Host, gateway: Connection | None, people: Mapping[str, object], memory: Remembered
+) -> Connection:
     known = KnownHosts(host)
 
     def transport(sock: socket.socket, **options: object) -> Transport:
         made = Transport(sock, **options)
-        made.prefer_key_types(known.key_types())
+        made.prefer_key_types(known.key_types() or memory.host_key_types(host))
         return made
 
     connection = Connection(
@@ -230,9 +261,14 @@ def _connection(host: Host, gateway: Connection | None, people: Mapping[str, obj
             "auth_timeout": max(host.connect_timeout, 10.0),
             "channel_timeout": host.connect_timeout,
             "transport_factory": transport,
-            "auth_strategy": Login(host, ask_secret=people["ask_secret"]),  # type: ignore[arg-type]
+            "auth_strategy": Login(
+                host,
+                ask_secret=people["ask_secret"],  # type: ignore[arg-type]
+                remembered=memory,
+            ),
         },
     )
     client: SSHClient = connection.client
-    client.set_missing_host_key_policy(HostKeyPolicy(host, known, ask=people["ask"]))  # type: ignore[arg-type]
+    files = HostKeyPolicy(host, known, ask=people["ask"])  # type: ignore[arg-type]
+    client.set_missing_host_key_policy(SessionHostKeys(host, known, files, memory))
     return connection

@@ -1,12 +1,16 @@
 """Which keys to show to the server, in which order, and what to say when none is accepted.
 
 The seam for other ways to log in is paramiko's own: an object with ``authenticate(transport)``.
+Without a person nothing here asks or waits for one; :class:`Remembered` has what one gave before.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import socket
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,18 +24,65 @@ from paramiko.ssh_exception import (
 )
 
 from remotenb.errors import AuthenticationFailed, KeyUnusable, LinkError
+from remotenb.ssh.remembered import Remembered
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paramiko import Transport
+    from paramiko import Message, Transport
 
     from remotenb.model import Host, Secret
 
 PASSPHRASE_TRIES = 3
 MAX_KEYS = 6
 """sshd's MaxAuthTries: showing more keys than this ends the connection."""
+AGENT_TIMEOUT_S = 10.0
+TOUCH_TIMEOUT_S = 60.0
+"""For an agent's answer where a person may have to confirm it, or to touch a key."""
+
+
+class AgentHangs(SSHException):
+    """It took longer than it may: it is locked, or waits for somebody."""
+
+    def __init__(self) -> None:
+        super().__init__("the agent does not answer")
+
+
+class PatientAgent(Agent):
+    """Waits for an answer so long and no longer; after that, never again."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._hangs = False
+        try:
+            super().__init__()
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, conn: object) -> None:
+        if isinstance(conn, socket.socket):  # so that the thread below has an end
+            conn.settimeout(self._patience)
+        super()._connect(conn)  # type: ignore[misc]
+
+    def _send_message(self, msg: Message) -> tuple[int, Message]:
+        """In a thread: Windows' agents are pipes and windows, which know no timeout."""
+        if self._hangs:
+            raise AgentHangs
+        answer: Future[tuple[int, Message]] = Future()
+        threading.Thread(target=self._ask, args=(msg, answer), daemon=True).start()
+        try:
+            return answer.result(self._patience + 1)
+        except TimeoutError:
+            self._hangs = True
+            raise AgentHangs from None
+
+    def _ask(self, msg: Message, answer: Future[tuple[int, Message]]) -> None:
+        try:
+            answer.set_result(super()._send_message(msg))  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001  raised where it is waited for
+            answer.set_exception(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +99,22 @@ class Login:
     A key file with a passphrase comes last, since it costs a person's time.
     """
 
-    def __init__(self, host: Host, *, ask_secret: Callable[[str], Secret | None] | None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        *,
+        ask_secret: Callable[[str], Secret | None] | None,
+        remembered: Remembered | None = None,
+    ) -> None:
         self._host = host
         self._ask_secret = ask_secret
+        self._unlocked = (remembered or Remembered()).keys
+        self._agent_timeout = TOUCH_TIMEOUT_S if ask_secret else AGENT_TIMEOUT_S
         self._refusals: list[Refusal] = []
         self._methods: tuple[str, ...] = ()
         self._unusable: KeyUnusable | None = None
-        self._agent: Agent | None = None
+        self._agent: PatientAgent | None = None
+        self._agent_hangs = False
 
     def authenticate(self, transport: Transport) -> None:
         """Log in, or raise :class:`AuthenticationFailed` or :class:`KeyUnusable`."""
@@ -87,7 +147,7 @@ class Login:
         except AuthenticationException as error:
             self._refusals.append(Refusal(name, one_line(str(error)).rstrip(".").lower()))
         except SSHException as error:
-            self._refusals.append(Refusal(name, one_line(str(error))))
+            self._refuse(name, error)
         else:
             if missing:
                 self._methods = tuple(missing)
@@ -95,12 +155,16 @@ class Login:
             return True
         return False
 
+    def _refuse(self, name: str, error: SSHException) -> None:
+        self._agent_hangs |= isinstance(error, AgentHangs)
+        self._refusals.append(Refusal(name, one_line(str(error))))
+
     def _keys(self) -> Iterator[tuple[str, PKey]]:
         agent = {key.asbytes(): key for key in self._agent_keys()}
         locked: list[Path] = []
         for file in self._host.identity_files:
             in_agent = agent.get(_public_blob(file) or b"")
-            key = in_agent or self._load(file, locked)
+            key = in_agent or self._again(file) or self._load(file, locked)
             if key is not None:
                 yield str(file), key
         if not self._host.identities_only:
@@ -117,10 +181,18 @@ class Login:
         if agent != "SSH_AUTH_SOCK":  # paramiko knows no other way to name one
             os.environ["SSH_AUTH_SOCK"] = str(Path(agent).expanduser())
         try:
-            self._agent = Agent()
+            self._agent = PatientAgent(self._agent_timeout)
             return tuple(self._agent.get_keys())
+        except AgentHangs as error:
+            self._refuse("the agent", error)
+            return ()
         except (SSHException, OSError, ValueError):  # an agent that is dead, or none at all
             return ()
+
+    def _again(self, file: Path) -> PKey | None:
+        """The key of ``file`` if a person unlocked it before; its certificate may be new."""
+        key = self._unlocked.get(file)
+        return key and self._with_certificate(key)
 
     def _load(self, file: Path, locked: list[Path]) -> PKey | None:
         """The key in ``file``; one with a passphrase is put on ``locked`` instead."""
@@ -143,9 +215,10 @@ class Login:
             if passphrase is None:
                 break
             try:
-                return self._with_certificate(_decrypted(file, passphrase))
+                key = self._unlocked[file] = _decrypted(file, passphrase)
             except (ValueError, SSHException):  # the wrong one: ask again
                 continue
+            return self._with_certificate(key)
         self._cannot_use(file, "its passphrase was not given")
         return None
 
@@ -175,6 +248,8 @@ class Login:
             return AuthenticationFailed(
                 f"no key to log in to {login} with", hint=f"ssh-keygen -t ed25519, then {hint}"
             )
+        if self._agent_hangs:
+            hint = "is your agent locked, or waiting for you to confirm or touch something?"
         tried = "; ".join(f"{r.key}: {r.reason}" for r in self._refusals)
         return AuthenticationFailed(f"{login} accepted none of your keys ({tried})", hint=hint)
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 COMMAND = "exec sh -s"
 """What the login shell is asked to run: the same words in every shell there is."""
 
+ONE_LINE = """exec sh -c 'IFS= read -r line; eval "$line"'"""
+"""The same for one command that wants the rest of stdin for itself: ``read`` takes one line and
+no byte more, which a shell that reads a script does not promise."""
+
 
 def quote(word: str) -> str:
     """``word`` as one word for sh, whatever is in it (but NUL, which no argv can hold)."""

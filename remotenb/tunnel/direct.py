@@ -87,8 +87,12 @@ class DirectCarrier:
         self._handler = type("Handler", (_Handler,), attributes)
         self._refused = refused
 
-    def carry(self, browser: socket.socket) -> None:
-        """Carry one connection to its end; a refused channel closes it without a byte."""
+    def carry(self, browser: socket.socket, first: bytes = b"") -> None:
+        """Carry one connection, in a thread; a refused channel closes it without a byte."""
+        sock = _Replayed(browser, first) if first else browser
+        threading.Thread(target=self._carry, args=(sock,), name="connection", daemon=True).start()
+
+    def _carry(self, browser: socket.socket) -> None:
         try:
             self._handler(browser, browser.getpeername() or SOMEWHERE, self)
         except sshtunnel.HandlerSSHTunnelForwarderError as error:
@@ -97,6 +101,21 @@ class DirectCarrier:
             logger.debug("connection ended: %s", error)
         finally:
             browser.close()
+
+
+class _Replayed(socket.socket):
+    """The browser's socket, with bytes that were read from it put back in front."""
+
+    def __init__(self, sock: socket.socket, first: bytes) -> None:
+        super().__init__(sock.family, sock.type, sock.proto, fileno=sock.detach())
+        self._first = first
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """What was put back, then what comes."""
+        if self._first:
+            taken, self._first = self._first[:bufsize], self._first[bufsize:]
+            return taken
+        return super().recv(bufsize, flags)
 
 
 class Forwards:
@@ -111,7 +130,7 @@ class Forwards:
         self.check()
         ours, carried = socket.socketpair()
         carrier = DirectCarrier(self._transport, endpoint, refused=self._note)
-        threading.Thread(target=carrier.carry, args=(carried,), name="check", daemon=True).start()
+        carrier.carry(carried)
         return ours
 
     def check(self) -> None:

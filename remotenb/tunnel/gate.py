@@ -7,12 +7,14 @@ one request (``Connection: close``; an upgrade is one anyway), whose head is rea
 
 from __future__ import annotations
 
-import socket
+import threading
 from typing import TYPE_CHECKING
 
 from remotenb.tunnel.peer import is_another_users
 
 if TYPE_CHECKING:
+    import socket
+
     from remotenb.tunnel.listener import Carrier
 
 HEAD_LIMIT = 64 << 10
@@ -64,12 +66,16 @@ class Gate:
         self._carrier = carrier
         self._port = port
 
-    def carry(self, browser: socket.socket) -> None:
+    def carry(self, browser: socket.socket, first: bytes = b"") -> None:
         """Judge the first head, then hand the connection on with the head in front."""
+        judge = threading.Thread(target=self._judge, args=(browser, first), daemon=True)
+        judge.start()
+
+    def _judge(self, browser: socket.socket, first: bytes) -> None:
         try:
             browser.settimeout(HEAD_TIMEOUT_S)
             stranger = is_another_users(browser.getpeername(), self._port)
-            head, rest = _read_head(browser)
+            head, rest = _read_head(browser, first)
             passed = admitted(head, self._port) if head and not stranger else None
             if passed is None:
                 browser.sendall(REFUSED if head else b"")
@@ -79,12 +85,11 @@ class Gate:
         except OSError:
             browser.close()
             return
-        self._carrier.carry(_Replayed(browser, passed + rest))
+        self._carrier.carry(browser, passed + rest)
 
 
-def _read_head(browser: socket.socket) -> tuple[bytes, bytes]:
+def _read_head(browser: socket.socket, data: bytes) -> tuple[bytes, bytes]:
     """The head with its empty line, and what came behind it; nothing when there is none."""
-    data = b""
     while b"\r\n\r\n" not in data and len(data) < HEAD_LIMIT:
         more = browser.recv(HEAD_LIMIT)
         if not more:
@@ -92,18 +97,3 @@ def _read_head(browser: socket.socket) -> tuple[bytes, bytes]:
         data += more
     head, end, rest = data.partition(b"\r\n\r\n")
     return (head + end if end else b""), rest
-
-
-class _Replayed(socket.socket):
-    """The browser's socket, with bytes that were read from it put back in front."""
-
-    def __init__(self, sock: socket.socket, first: bytes) -> None:
-        super().__init__(sock.family, sock.type, sock.proto, fileno=sock.detach())
-        self._first = first
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """What was put back, then what comes."""
-        if self._first:
-            taken, self._first = self._first[:bufsize], self._first[bufsize:]
-            return taken
-        return super().recv(bufsize, flags)

@@ -27,8 +27,11 @@ BACKLOG = 128
 class Carrier(Protocol):
     """What takes a browser's connection to the server."""
 
-    def carry(self, browser: socket.socket) -> None:
-        """Carry one connection to its end, and close it. Called in a thread of its own."""
+    def carry(self, browser: socket.socket, first: bytes = b"") -> None:
+        """See to it that one connection is carried to its end, and closed; returns at once.
+
+        ``first`` was read from it already.
+        """
 
 
 def ports_for(host: str, container: str) -> Iterator[int]:
@@ -94,9 +97,7 @@ class Listener:
             except OSError:  # closed
                 return
             browser.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(
-                target=self.carrier.carry, args=(browser,), name="connection", daemon=True
-            ).start()
+            self.carrier.carry(browser)
 
     def close(self) -> None:
         """Stop listening; connections that were accepted end with their carrier."""

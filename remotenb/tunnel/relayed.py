@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from remotenb.errors import LinkError, LinkLost, SessionTaken
 from remotenb.far.frames import BYE, Decoder, Hello, ProtocolError, frame
-from remotenb.far.mux import Ended, Mux, Received, Refused, Reset, Status
+from remotenb.far.mux import NEVER, Ended, Mux, Received, Refused, Reset, Status
 from remotenb.far.poll import READ, Poll
 from remotenb.tunnel.local import Local
 from remotenb.tunnel.outage import is_navigation, page
@@ -38,7 +38,8 @@ HOLD_S = 15.0
 PLAIN_HELD = 4
 """Of the six connections that a browser has for one host, so many may wait at a time."""
 TICK_S = 0.25
-SILENCE_S, SILENCE_RTTS = 3.0, 4
+SILENCE_S, SUSPECT_S, SILENCE_RTTS = 3.0, 1.0, 4
+STOPPED_S = 2.0
 SUPERSEDED = "superseded"
 """What the relay says to a process whose session another one has taken over."""
 
@@ -49,6 +50,8 @@ class Attached:
 
     held: int
     """Bytes that the far side had kept for us."""
+    fresh: bool
+    """The far side knew nothing of this session: its relay is a new one."""
     lost: int
     """Connections that the far side knows nothing of any more, and that were ended."""
 
@@ -75,6 +78,7 @@ class Relayed:
         self._decoder = Decoder()
         self._attaching: Future[Attached] | None = None
         self._lost = 0
+        self._fresh = True
         self._epoch = 0
         self._state = "The connection to the server is gone."
         self.replayed = 0
@@ -85,6 +89,7 @@ class Relayed:
         """The far side stopped reading from the server: it may hold no more."""
         self._posted: deque[Callable[[], None]] = deque()
         self._ended = False
+        self._suspected = NEVER
         self._bell, bell = socket.socketpair()
         self._bell.setblocking(False)  # noqa: FBT003  socket's own
         bell.setblocking(False)  # noqa: FBT003  socket's own
@@ -99,9 +104,9 @@ class Relayed:
         """A carrier to one endpoint, as the relay sees it."""
         return Towards(self, f"{endpoint.host} {endpoint.port}".encode())
 
-    def take(self, sock: socket.socket, target: bytes) -> None:
-        """Carry a connection; returns at once."""
-        self._post(lambda: self._begin(Local(sock, target)))
+    def take(self, sock: socket.socket, target: bytes, first: bytes = b"") -> None:
+        """Carry a connection, of which ``first`` was read already; returns at once."""
+        self._post(lambda: self._begin(Local(sock, target), first))
 
     def attach(self, channel: ByteChannel, marker: bytes) -> Future[Attached]:
         """Go on over this channel; done when the far side has answered."""
@@ -112,6 +117,10 @@ class Relayed:
     def detach(self, cause: str) -> None:
         """Let the link of the moment go; ``on_cut`` is not called."""
         self._post(lambda: self._let_go(LinkLost(cause)))
+
+    def suspect(self) -> None:
+        """The link may be dead: it is, unless something is heard soon."""
+        self._post(self._suspect)
 
     def tell_state(self, text: str) -> None:
         """What a page says that asks in the outage."""
@@ -150,8 +159,13 @@ class Relayed:
             pass  # rung already, or closed
 
     def _run(self) -> None:
+        before = time.monotonic()
         while not self._ended:
             now = time.monotonic()
+            if now - before > STOPPED_S:  # this process was stopped, or the laptop slept
+                self._mux.heard = now
+                self._suspect()
+            before = now
             self._poll.wait(min(TICK_S, self._mux.deadline() - now))
             while self._posted:
                 self._posted.popleft()()
@@ -212,6 +226,10 @@ class Relayed:
         except ProtocolError as error:
             self._cut(f"the relay makes no sense: {error}", now)
 
+    def _suspect(self) -> None:
+        self._mux.pace.pinged = 0.0  # so that a ping is due now
+        self._suspected = time.monotonic()
+
     def _cut(self, cause: str, now: float) -> None:
         why = SessionTaken(cause) if cause == SUPERSEDED else LinkLost(cause)
         attaching, silence = self._attaching, self._mux.silence(now)
@@ -226,9 +244,11 @@ class Relayed:
         if pipe.failed:
             self._cut(pipe.failed, now)
         elif self._attaching is None:
-            limit = max(SILENCE_S, SILENCE_RTTS * self._mux.pace.rtt)
-            if self._mux.silence(now) > limit:
-                self._cut(f"nothing heard for {limit:.0f} s", now)
+            patience = SILENCE_RTTS * self._mux.pace.rtt
+            silence = self._mux.silence(now)
+            since = now - self._suspected
+            if silence > max(SILENCE_S, patience) or silence > since > max(SUSPECT_S, patience):
+                self._cut(f"nothing heard for {silence:.1f} s", now)
 
     def _send(self, now: float) -> None:
         while self._pipe is not None and self._pipe.room > 0:
@@ -241,6 +261,7 @@ class Relayed:
         for event in events:
             local = self._locals.get(getattr(event, "stream", 0))
             if isinstance(event, Hello):
+                self._fresh = event.fresh
                 self._lost = sum(isinstance(one, Reset) for one in events)
             elif isinstance(event, Status):
                 self._status(event)
@@ -268,12 +289,14 @@ class Relayed:
             self.replayed += status.held
         for local in self._locals.values():
             local.held_since = None
-        attaching.set_result(Attached(status.held, self._lost))
+        attaching.set_result(Attached(status.held, self._fresh, self._lost))
 
     # connections
 
-    def _begin(self, local: Local) -> None:
+    def _begin(self, local: Local, first: bytes) -> None:
         self._new.add(local)
+        if first:
+            self._request(local, first, time.monotonic())
         self._watch(local)
 
     def _watch(self, local: Local) -> None:
@@ -372,9 +395,9 @@ class Towards:
     relayed: Relayed
     target: bytes
 
-    def carry(self, browser: socket.socket) -> None:
+    def carry(self, browser: socket.socket, first: bytes = b"") -> None:
         """Carry one connection; returns at once."""
-        self.relayed.take(browser, self.target)
+        self.relayed.take(browser, self.target, first)
 
     def connect(self) -> socket.socket:
         """A socket whose other end is carried, for questions of our own."""

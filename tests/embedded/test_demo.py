@@ -27,6 +27,7 @@ READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 25.0
 
 READY_KEYS = {
+    "forwards": list,
     "event": str,
     "time": str,
     "host": str,
@@ -125,7 +126,7 @@ def assert_ready(event: dict[str, Any]) -> None:
     assert {name: type(value) for name, value in event.items()} == READY_KEYS
     assert {name: type(value) for name, value in event["server"].items()} == SERVER_KEYS
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", event["time"])
-    assert (event["engine"], event["joined"], event["relay"]) == ("host", False, False)
+    assert (event["engine"], event["joined"], event["relay"]) == ("host", False, True)
     assert event["url"].startswith(f"http://127.0.0.1:{event['local_port']}/")
     assert "?token=" in event["url"]
 

@@ -1,0 +1,67 @@
+"""What to do when the server of a session does not answer any more: wait, start, give up. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remotenb.decision import Plan, Refuse, Reuse, StartContainer
+from remotenb.engines.docker import LABEL_NAME
+from remotenb.errors import ContainerNotRunning, EngineDown, JupyterNotReady, ServerGone
+from remotenb.spec import container_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remotenb.model import Container, Probe, Server
+    from remotenb.spec import Wish
+
+PATIENCE_S = 60.0
+"""How long a server that nobody but its owner can start again is waited for."""
+
+
+def decide_again(
+    probe: Probe, servers: Sequence[Server], before: Server, wish: Wish, outage: float
+) -> Plan:
+    """The next step for a session whose server was ``before``; ``outage`` is in seconds.
+
+    A refusal that is ``passing`` or of the kind "not yet" is worth another look; only
+    :class:`ServerGone` ends the session.
+    """
+    if servers:
+        same = [server for server in servers if server.token == before.token]
+        return Reuse(max(same or servers, key=lambda server: server.started or ""))
+    if before.container is None:
+        return _wait_or_gone("the Jupyter on that machine ended", outage)
+    if probe.engine.name is None:
+        return Refuse(EngineDown("docker does not answer there", hint="it may be starting"))
+    name = before.container.name
+    container = next((one for one in probe.containers if one.name == name), None)
+    if container is None:
+        return Refuse(
+            ServerGone(
+                f"the container {name} is not there any more",
+                hint="remotenb connect starts or finds another",
+            )
+        )
+    if _ours(container):
+        return StartContainer(container_spec(probe, wish, container), container)
+    if container.running:
+        return _wait_or_gone(f"the Jupyter in container {name} ended", outage)
+    if container.restarts:
+        return Refuse(ContainerNotRunning(f"container {name} is {container.status}"))
+    return Refuse(
+        ServerGone(
+            f"container {name} ended, and nothing starts it again",
+            hint=f"start it on the server: docker start {name}; then remotenb connect",
+        )
+    )
+
+
+def _ours(container: Container) -> bool:
+    return container.labels.get(LABEL_NAME) == container.name and container.ownership == "mine"
+
+
+def _wait_or_gone(what: str, outage: float) -> Refuse:
+    if outage < PATIENCE_S:
+        return Refuse(JupyterNotReady(what, hint="it may be starting again"))
+    return Refuse(ServerGone(what, hint="remotenb connect starts another"))

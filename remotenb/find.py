@@ -1,0 +1,197 @@
+"""Find-or-start: from a link to a server that answers, for ``connect`` and for a reconnect."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from remotenb.again import decide_again
+from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
+from remotenb.errors import LimitRefused, NoImage, ServerOpen
+from remotenb.jupyter import verify_all
+from remotenb.launch import Launcher
+from remotenb.model import Rejected, Server
+from remotenb.plan import decide
+from remotenb.probe import probe as look_around
+from remotenb.reach import candidates
+from remotenb.spec import absolute
+from remotenb.ways import Ways
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from remotenb.clock import Clock
+    from remotenb.decision import Plan
+    from remotenb.model import Container, Found, Image, Probe, Secret
+    from remotenb.report import Reporter
+    from remotenb.spec import Wish
+    from remotenb.ssh.link import Link
+    from remotenb.tunnel.relayed import Cut
+
+logger = logging.getLogger(__name__)
+
+
+class People(Protocol):
+    """A person at a terminal."""
+
+    def agree(self, question: str) -> bool:
+        """Show a question that wants yes or no."""
+
+    def secret(self, prompt: str) -> Secret | None:
+        """Ask for something that is not shown; None for no answer."""
+
+    def choose_image(self, images: Sequence[Image]) -> str | None:
+        """Let a person choose; None for no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look around found, and the ways to it."""
+
+    probe: Probe
+    found: tuple[Found, ...]
+    servers: tuple[Server, ...]
+    ways: Ways
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """What is wanted on a host, and who is to be told and asked."""
+
+    wish: Wish
+    report: Reporter
+    people: People | None
+    clock: Clock
+    session: Callable[[str], bytes]
+    """Names the relay's session for a place."""
+    cut: Callable[[Cut], None]
+    """Hears when a relay's link ends."""
+
+    def server(self, link: Link) -> tuple[Server, bool, Seen]:
+        """A server, found or started, and whether it was there; raises a :class:`RemotenbError`."""
+        with self.report.step(f"looking for a notebook on {link.host.name}"):
+            seen = self._look(link, self.wish.settings.container, verify=not self.wish.new)
+            seen.ways.check()
+        plan = self._decide(seen)
+        match plan:
+            case Reuse(server, others):
+                self._speak_of(server, others)
+                return server, True, seen
+            case StartServer(container):
+                where = f"container {container.name}" if container else link.host.name
+                self._speak_of_owner(container)
+                with self.report.step(f"starting Jupyter in {where}"):
+                    return self._launcher(link, seen).server(plan), False, seen
+            case StartContainer(spec, existing):
+                runs = existing is not None and existing.running
+                how = "waiting for" if runs else "starting again" if existing else "starting"
+                with self.report.step(f"{how} container {spec.name} of {spec.image}"):
+                    return self._container(link, seen, plan), runs, seen
+            case Refuse(error):
+                raise error
+
+    def again(self, link: Link, before: Server, outage: float) -> tuple[Server, Seen]:
+        """The server of a session that lost it ``outage`` seconds ago; nobody is asked."""
+        name = before.container.name if before.container else None
+        seen = self._look(link, name, verify=True)
+        servers = [one for one in seen.servers if bool(one.container) == bool(name)]
+        match decide_again(seen.probe, servers, before, self.wish, outage):
+            case Reuse(server, _):
+                return server, seen
+            case StartContainer() as plan:
+                return self._container(link, seen, plan), seen
+            case Refuse(error):
+                raise error
+            case StartServer():  # pragma: no cover  decide_again never plans it
+                raise AssertionError
+
+    def _look(self, link: Link, container: str | None, *, verify: bool) -> Seen:
+        settings = self.wish.settings
+        probe = look_around(link, engine=settings.engine, wanted=container or "")
+        found = candidates(probe, engine=settings.engine, container=container, relay=settings.relay)
+        ways = Ways(link, probe, self.session, self.cut)
+        for one in found:
+            ways.expect(one.endpoints)
+        answers = verify_all(found, ways.connect) if verify else []
+        for answer in answers:
+            if isinstance(answer, Rejected):
+                logger.info("left aside: %s: %s", answer.found.file.path, answer.reason)
+        servers = tuple(answer for answer in answers if isinstance(answer, Server))
+        return Seen(probe, found, servers, ways)
+
+    def _decide(self, seen: Seen) -> Plan:
+        plan = decide(seen.probe, seen.servers, seen.found, self.wish)
+        if (
+            isinstance(plan, Refuse)
+            and isinstance(plan.error, NoImage)
+            and self.people
+            and (image := self.people.choose_image(seen.probe.images))
+        ):
+            return decide(seen.probe, seen.servers, seen.found, self.wish.with_image(image))
+        return plan
+
+    def _launcher(self, link: Link, seen: Seen) -> Launcher:
+        settings = self.wish.settings
+        home = seen.probe.home
+        return Launcher(
+            link,
+            seen.probe,
+            seen.ways.connect,
+            self.clock,
+            settings.start_timeout,
+            seen.ways.expect,
+            settings.relay,
+            absolute(settings.root_dir, home) if settings.root_dir else "",
+        )
+
+    def _container(self, link: Link, seen: Seen, plan: StartContainer) -> Server:
+        """Start it; without the ulimits where the engine may not set them."""
+        launcher = self._launcher(link, seen)
+        try:
+            return launcher.container(plan)
+        except LimitRefused as refused:
+            self.report.warning(
+                "ulimits", "docker may not set ulimits there; started without", refused.hint
+            )
+            spec = replace(plan.spec, ulimits=())
+            return launcher.container(StartContainer(spec, plan.existing))
+
+    def _speak_of(self, server: Server, others: int) -> None:
+        """What a user should know of a server that somebody started."""
+        warn, container = self.report.warning, server.container
+        if server.access == "open" and server.endpoint.secure:
+            raise ServerOpen(
+                "that Jupyter has no token and speaks TLS, so its local port cannot be guarded",
+                hint="start it again with a token",
+            )
+        if server.access == "open":
+            warn("open", "that Jupyter has no token", "every user of that machine can use it")
+        if server.exposed:
+            warn(
+                "exposed",
+                f"that Jupyter can be reached from other machines, at {server.exposed}",
+                "start it with --ip 127.0.0.1, or publish its port as 127.0.0.1:8888:8888",
+            )
+        self._speak_of_owner(container)
+        if others:
+            which = f"the one in container {container.name}" if container else "the host's own"
+            warn(
+                "several",
+                f"{others + 1} notebooks run there; this is {which}",
+                "choose another with --container, or start one more with --new",
+            )
+
+    def _speak_of_owner(self, container: Container | None) -> None:
+        if container and container.ownership == "other":
+            self.report.warning(
+                "others_container",
+                f"container {container.name} is of {container.owner}: {container.evidence}",
+                "you asked for it with --container",
+            )
+        if container and container.ownership == "none":
+            self.report.warning(
+                "unowned_container",
+                f"nothing says whose container {container.name} is; taken as yours",
+                "choose another with --container",
+            )
