@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from remotenb.ways import session_name
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from concurrent.futures import Future
     from types import TracebackType
     from typing import Self
@@ -158,6 +159,7 @@ class Connect:
     """The TCP connection, begun while Python was still importing what comes on top of it."""
     clock: Clock = SystemClock()  # noqa: RUF009  it has no state
     remembered: Remembered = field(default_factory=Remembered)
+    laptop: Callable[[], bytes] = laptop_id
 
     def open(self) -> Session:
         """Find or start the server and open the tunnel; raises a :class:`RemotenbError`."""
@@ -213,7 +215,7 @@ class Connect:
         )
 
     def _session_of(self) -> Callable[[str], bytes]:
-        laptop, port = laptop_id(), str(self.wish.settings.port or "")
+        laptop, port = self.laptop(), str(self.wish.settings.port or "")
         return lambda place: session_name(laptop, self.host.login, place, port)
 
     def _ports(self, server: Server) -> Sequence[int]:

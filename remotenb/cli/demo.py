@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -66,7 +67,9 @@ def command(
         settings = Settings(
             engine="host", browser=not no_browser, port=port, root_dir=str(home / "work")
         )
-        connect = Connect(host, Wish(settings), report, None)
+        connect = Connect(
+            host, Wish(settings), report, None, laptop=lambda: secrets.token_bytes(16)
+        )
         return _run(connect, started=start, as_json=as_json)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.jupyter import _access, _object, _time
+from remotenb.jupyter import _access, _Answer, _json, _time
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_any_other_time_is_unknown(text: object) -> None:
 
 
 @given(st.binary())
-def test_any_body_is_an_object_or_an_empty_one(body: bytes) -> None:
-    assert isinstance(_object(body), dict)
+def test_any_body_is_an_json_or_an_empty_one(body: bytes) -> None:
+    assert isinstance(_Answer(200, _json(body)).body, dict)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"[" * 100_000, b"\xff", b"3"])
-def test_a_body_that_is_no_object_is_an_empty_one(body: bytes) -> None:
-    assert _object(body) == {}
+def test_a_body_that_is_no_json_is_an_empty_one(body: bytes) -> None:
+    assert _Answer(200, _json(body)).body == {}
