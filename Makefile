@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
-.PHONY: help demo test test-long check bench format lock clean
+.PHONY: help demo test test-long check bench bench-faults format lock clean
 
 help:  ## what there is
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/demo  ## see what it does, no server needed (ARGS="--json --no-browser")
 	@$(BIN)/remotenb demo $(ARGS)
@@ -34,6 +34,10 @@ check: $(VENV)/dev  ## lint, types on both platforms, spelling
 bench: $(VENV)/dev  ## seconds, round trips and throughput beside ssh -L and sshtunnel
 	@$(BIN)/python -m tests.rig prepare
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-faults: $(VENV)/dev  ## what each fault costs, beside autossh, a loop and sshtunnel
+	@$(BIN)/python -m tests.rig prepare
+	$(BIN)/python -m tests.faults --out docs/reference/reliability.md $(ARGS)
 
 format: $(VENV)/dev  ## rewrite the code as check wants it
 	$(BIN)/ruff format .

@@ -21,7 +21,7 @@ from remotenb.jupyter import started
 from remotenb.notify import notify
 from remotenb.report import Dropped, Quiet, Restored, ServerRestarted, Waiting
 from remotenb.report import ServerGone as Gone_
-from remotenb.retrying import Policy
+from remotenb.retrying import policy_for
 from remotenb.ssh.redial import redial
 from remotenb.supervisor import (
     AskPerson,
@@ -64,7 +64,9 @@ logger = logging.getLogger(__name__)
 News = Cut | Restarted | Silent | Event
 
 TICK_S = 0.5
-LEAST_ATTEMPT_S, ATTEMPT_RTTS = 1.0, 4
+LEAST_ATTEMPT_S, LEAST_SPACING_S, ATTEMPT_RTTS = 1.0, 0.33, 4
+REDIAL_S = 10.0
+"""After which somebody is told that nothing answers; then it goes on."""
 
 
 class Keeper:
@@ -83,7 +85,7 @@ class Keeper:
         self._tunnel = tunnel
         self._link = link
         self._inbox = inbox
-        self._policy = Policy(jitter=random.random)
+        self._policy = policy_for(connect.host, random.random)
         self._stop = threading.Event()
         self._due = float("inf")
         self._dropped_at = 0.0
@@ -244,7 +246,10 @@ class Keeper:
         rtt = self._tunnel.relayed.rtt if self._tunnel.relayed else 0.0
         lifetime = max(LEAST_ATTEMPT_S, ATTEMPT_RTTS * rtt)
         dialled: Future[socket.socket] = Future()
-        dialled.set_result(redial(first, stop=self._stop, lifetime=lifetime))
+        spacing, deadline = max(LEAST_SPACING_S, 1.5 * rtt), time.monotonic() + REDIAL_S
+        dialled.set_result(
+            redial(first, stop=self._stop, spacing=spacing, lifetime=lifetime, deadline=deadline)
+        )
         return dialled
 
     def _resume(self, link: Link) -> Attached | None:

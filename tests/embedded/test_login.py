@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import getpass
+import socket
 import subprocess
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,12 +27,15 @@ from remotenb.errors import (
     ProtocolFailed,
 )
 from remotenb.model import Secret
+from remotenb.ssh import login
 from remotenb.ssh.link import open_link
+from remotenb.ssh.remembered import Remembered
 from tests.embedded.conftest import environment, played
-from tests.embedded.peers import closed_port, hang_up, listening, silent
+from tests.embedded.peers import TIMEOUT_S, closed_port, hang_up, listening, read_all, silent
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+    from typing import Literal
 
     from remotenb.model import Host
     from tests.embedded.conftest import Box
@@ -230,3 +239,148 @@ def test_the_link_goes_through_a_chain_of_jump_hosts(box: Box, tmp_path: Path) -
         assert type(error) is HostUnreachable
         wrong = replace(near, identity_files=(keygen(tmp_path / "wrong"),))
         assert type(refused(replace(box.host, jumps=(wrong,)))) is AuthenticationFailed
+
+
+def logs_in_again(host: Host, memory: Remembered) -> bool:
+    """As a retry does: nobody is asked."""
+    with open_link(host, remembered=memory) as link:
+        return link.alive
+
+
+def test_a_passphrase_that_was_given_serves_the_session_again_and_no_other(
+    box: Box, tmp_path: Path
+) -> None:
+    host = replace(box.host, identity_files=(encrypted(box, tmp_path),))
+    memory = Remembered()
+    with open_link(host, ask_secret=lambda _: Secret("open sesame"), remembered=memory):
+        pass
+    assert logs_in_again(host, memory)
+    assert "sesame" not in repr(vars(memory))
+    assert type(refused(host)) is KeyUnusable
+
+
+def test_a_retry_never_reads_from_the_terminal(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr(getpass, "getpass", never)
+    monkeypatch.setattr("builtins.input", never)
+    known = tmp_path / "known_hosts"
+    files = (encrypted(box, tmp_path),)
+    assert type(refused(replace(box.host, identity_files=files))) is KeyUnusable
+    host = replace(box.host, user_known_hosts=(known,), strict_host_key="ask")
+    assert type(refused(host)) is HostKeyUnknown
+
+
+def nowhere(box: Box) -> Host:
+    """A host whose known_hosts file keeps nothing, as some ssh_configs have it."""
+    return replace(box.host, user_known_hosts=(Path("/dev/null"),), strict_host_key="ask")
+
+
+def test_a_host_key_that_was_agreed_to_holds_for_the_session(box: Box) -> None:
+    memory = Remembered()
+    with open_link(nowhere(box), ask=lambda _: True, remembered=memory):
+        pass
+    assert logs_in_again(nowhere(box), memory)
+    assert type(refused(nowhere(box))) is HostKeyUnknown
+
+
+@pytest.mark.parametrize("strict", ["ask", "accept-new"])
+def test_another_host_key_in_the_same_session_is_refused(
+    box: Box, tmp_path: Path, strict: Literal["ask", "accept-new"]
+) -> None:
+    memory = Remembered()
+    alias = replace(nowhere(box), host_key_alias="box", strict_host_key="accept-new")
+    with open_link(alias, remembered=memory):
+        pass
+    with played(EmbeddedServer(tmp_path, environment=environment())) as other:
+        stranger = replace(
+            other,
+            host_key_alias="box",
+            user_known_hosts=alias.user_known_hosts,
+            strict_host_key=strict,
+        )
+        with pytest.raises(HostKeyChanged, match="since this session began"):
+            open_link(stranger, ask=lambda _: True, remembered=memory)
+    assert logs_in_again(alias, memory)
+
+
+def test_a_known_hosts_file_that_says_otherwise_meanwhile_is_believed(
+    box: Box, tmp_path: Path
+) -> None:
+    known = tmp_path / "known_hosts"
+    host = replace(box.host, user_known_hosts=(known,), strict_host_key="accept-new")
+    memory = Remembered()
+    with open_link(host, remembered=memory):
+        pass
+    known.write_text(f"@revoked {known.read_text()}", encoding="utf-8")
+    with pytest.raises(HostKeyChanged, match="revoked"):
+        open_link(host, remembered=memory)
+
+
+AF_UNIX: int | None = getattr(socket, "AF_UNIX", None)
+
+
+def packet(*parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return len(body).to_bytes(4, "big") + body
+
+
+@contextmanager
+def agent(folder: Path, *, key: bytes | None) -> Iterator[str]:
+    """An agent that shows ``key`` and never signs; without one it says nothing at all."""
+    path = folder / "agent"
+    with socket.socket(AF_UNIX or 0) as server:
+        server.bind(str(path))
+        server.listen()
+        server.settimeout(TIMEOUT_S)
+
+        def serve() -> None:
+            sock, _ = server.accept()
+            with sock:
+                sock.settimeout(TIMEOUT_S)
+                if key is not None:
+                    sock.recv(5)
+                    one = (1).to_bytes(4, "big")
+                    sock.sendall(packet(b"\x0c", one, packet(key), packet(b"a token")))
+                read_all(sock)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield str(path)
+        thread.join(TIMEOUT_S)
+        assert not thread.is_alive()
+
+
+def blob(file: Path) -> bytes:
+    argv = ["ssh-keygen", "-y", "-f", str(file)]
+    shown = subprocess.run(argv, check=True, timeout=20, capture_output=True, text=True)
+    return base64.b64decode(shown.stdout.split()[1])
+
+
+@pytest.mark.skipif(AF_UNIX is None, reason="the agent is a Unix socket")
+@pytest.mark.parametrize("shows", [False, True], ids=["silent", "waits-for-a-touch"])
+def test_an_agent_that_does_not_answer_is_left_alone_in_time(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, shows: bool
+) -> None:
+    monkeypatch.setattr(login, "AGENT_TIMEOUT_S", 0.3)
+    other = keygen(tmp_path / "other")
+    for files in (box.host.identity_files, ()):
+        folder = tmp_path / str(len(files))
+        folder.mkdir()
+        with agent(folder, key=blob(other) if shows else None) as path:
+            monkeypatch.setenv("SSH_AUTH_SOCK", path)
+            host = replace(
+                box.host, identity_files=files, identity_agent=None, identities_only=False
+            )
+            start = time.monotonic()
+            if files:
+                assert works(host)
+            else:
+                error = refused(host)
+                assert type(error) is AuthenticationFailed
+                assert "the agent does not answer" in error.message
+                assert "locked" in error.hint
+            assert time.monotonic() - start < 5

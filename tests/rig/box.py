@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from . import accounts, cache, gpus, machine, sshd
 from .dockerd import Dockerd
@@ -14,6 +14,8 @@ from .images import Layer
 from .machine import Machine
 from .network import BOX_FAR_IP, BOX_IP, LAPTOP_IP, Network
 
+_JUPYTER: Final = re.compile(r"^\s*(\d+) .*/jupyter-", re.MULTILINE)
+_BOOTING: Final = "System is booting up. Unprivileged users are not permitted to log in yet.\n"
 _PROCESS: Final = re.compile(r'"([^"]+)"')
 
 
@@ -51,6 +53,7 @@ class Box:
             "/etc/resolv.conf": "",
             "/etc/docker/daemon.json": '{"storage-driver": "overlay2"}\n',
             sshd.AUTHORIZED_KEYS: authorized_key,
+            sshd.PAM_FILE: sshd.PAM,
         }
         for path, text in public.items():
             self._machine.install(path, text)
@@ -107,6 +110,27 @@ class Box:
         """Restart sshd with these lines of configuration, or as it was when there are none."""
         sshd.restart(self._machine, extra=extra_config, port=port)
 
+    def sshd_stop(self) -> None:
+        """End sshd and every session; connections are refused until `sshd()`."""
+        sshd.stop(self._machine)
+        self.signal_sshd("KILL")
+
+    def signal_sshd(
+        self, name: Literal["KILL", "STOP", "CONT"], *, user: str | None = None
+    ) -> None:
+        """Send a signal to every sshd, or to those of a user's sessions alone."""
+        sshd.signal(self._machine, name, user=user)
+
+    def nologin(self, *, on: bool = True) -> None:
+        """Let nobody but root log in, as while a machine boots; open sessions stay open."""
+        self._set_nologin(on=on)
+        self.sshd()
+
+    def kill_jupyter(self, container: str) -> None:
+        """Kill the server in a container, but not its kernels."""
+        shown = self.docker("top", container, "-eo", "pid,args").stdout
+        self.run(["kill", "-KILL", *_JUPYTER.findall(shown)])
+
     def set_shell(self, user: str, shell: str) -> None:
         """Give a user another login shell."""
         self._edit(user, shell=shell)
@@ -143,10 +167,11 @@ class Box:
         self._dockerd.forget()
         self._network.forget()
 
-    def boot(self) -> None:
-        """Give it power and wait for sshd and docker."""
-        self._start()
-        self._dockerd.wait()
+    def boot(self, *, dockerd: bool = True, nologin: bool = False) -> None:
+        """Give it power and wait for sshd, and docker unless that is to be started later."""
+        self._start(dockerd=dockerd, nologin=nologin)
+        if dockerd:
+            self._dockerd.wait()
 
     def first_boot(self) -> None:
         """Boot with fresh homes and just the rig's images in docker."""
@@ -165,6 +190,10 @@ class Box:
         """Stop docker; its containers end."""
         self._dockerd.stop()
 
+    def dockerd_kill(self) -> None:
+        """Kill docker; its containers go on without their published ports."""
+        self._dockerd.kill()
+
     def dockerd_start(self) -> None:
         """Start docker again."""
         self._dockerd.start(toolkit=self._dockerd.toolkit)
@@ -182,7 +211,7 @@ class Box:
         self._dockerd.clean()
         self._passwd.write_text(accounts.passwd_text())
         self._lay_homes()
-        self.sshd()
+        self.nologin(on=False)
 
     def close(self) -> None:
         """End it for good."""
@@ -195,13 +224,21 @@ class Box:
     def _passwd(self) -> Path:
         return self._machine.path("/etc/passwd")
 
-    def _start(self, *, fresh: bool = False) -> None:
+    def _start(self, *, fresh: bool = False, dockerd: bool = True, nologin: bool = False) -> None:
         self._machine.boot()
         if fresh:
             self._lay_homes()
         self._network.power_on()
-        self._dockerd.begin()
-        self.sshd()
+        if dockerd:
+            self._dockerd.begin()
+        self.nologin(on=nologin)
+
+    def _set_nologin(self, *, on: bool) -> None:
+        file = self._machine.path(sshd.NOLOGIN)
+        if on:
+            file.write_text(_BOOTING)
+        else:
+            file.unlink(missing_ok=True)
 
     def _edit(self, user: str, *, home: str | None = None, shell: str | None = None) -> None:
         text = accounts.edited(self._passwd.read_text(), user, home=home, shell=shell)

@@ -78,7 +78,7 @@ class Dockerd:
         if self._process is None or not self.is_on:
             return
         if not self._answers():
-            self._kill()
+            self.kill()
             return
         inits = [str(self._inspect(one)["State"]["Pid"]) for one in self._list("containers")]
         pids = [self._machine.path("/run/docker.pid").read_text().strip()]
@@ -87,10 +87,16 @@ class Dockerd:
             self._machine.run(["kill", "-KILL", *inits], check=False)
         self._process.wait(_STOP)
 
+    def kill(self) -> None:
+        """Kill it; its containers go on, and the next dockerd ends them."""
+        if self._process is not None:
+            self._machine.run(["pkill", "-KILL", "-x", "dockerd|containerd"], check=False)
+            self._process.wait(_STOP)
+
     def switch(self, *, toolkit: bool) -> None:
         """Restart it with or without NVIDIA's hook; containers that run end."""
         if self.is_on and not self._list("containers"):
-            self._kill()  # nobody notices, and a clean end takes a second
+            self.kill()  # nobody notices, and a clean end takes a second
         self.stop()
         self.start(toolkit=toolkit)
 
@@ -127,11 +133,6 @@ class Dockerd:
             message = f"docker: {method} {path}: {answer.status} {body.decode()}"
             raise RigError(message)
         return json.loads(body) if body.strip().startswith((b"{", b"[")) else body
-
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._machine.run(["pkill", "-KILL", "-x", "dockerd|containerd"], check=False)
-            self._process.wait(_STOP)
 
     def _answers(self) -> bool:
         try:

@@ -13,6 +13,7 @@ from typing import Final
 
 # Debian package -> one file or command that shows it is there.
 PACKAGES: Final = {
+    "autossh": "autossh",
     "busybox-static": "/bin/busybox",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "chromium": "chromium",

@@ -6,10 +6,18 @@ from .failures import until
 from .machine import Machine
 
 HOST_KEY: Final = "/etc/ssh/ssh_host_ed25519_key"
+NOLOGIN: Final = "/etc/nologin"
+PAM_FILE: Final = "/etc/pam.d/sshd"
+PAM: Final = """auth required pam_deny.so
+account requisite pam_nologin.so
+account required pam_permit.so
+session required pam_permit.so
+"""
 AUTHORIZED_KEYS: Final = "/etc/ssh/rig_authorized_keys"
 _PID_FILE: Final = "/run/sshd.pid"
 
-# UsePAM no: PAM on the tester's machine is not the rig's to rely on.
+# UsePAM no: PAM on the tester's machine is not the rig's to rely on. Only PAM refuses a login
+# because of nologin, so that is when sshd gets the small PAM above.
 # MaxStartups: a test that reconnects in a loop must not meet sshd's random early drop.
 _CONFIG: Final = f"""HostKey {HOST_KEY}
 PidFile {_PID_FILE}
@@ -36,12 +44,24 @@ def config(extra: str, port: int) -> str:
 
 def restart(machine: Machine, *, extra: str = "", port: int = 22) -> None:
     """Replace the listening sshd; sessions that are open stay open, as on a real server."""
+    stop(machine)
+    pam = "UsePAM yes\n" if machine.path(NOLOGIN).exists() else ""
+    machine.path("/etc/ssh/sshd_config").write_text(config(pam + extra, port))
+    machine.run(["/usr/sbin/sshd", "-E", "/var/log/sshd.log"])
+    until(machine.path(_PID_FILE).exists, "sshd")
+
+
+def stop(machine: Machine) -> None:
+    """End the listening sshd: new connections are refused, open ones go on."""
     pid_file = machine.path(_PID_FILE)
     if pid_file.exists():
         pid = pid_file.read_text().strip()
-        machine.run(["kill", pid], check=False)
+        machine.run(["kill", "-KILL", pid], check=False)
         until(lambda: not machine.path(f"/proc/{pid}").exists(), "the old sshd's end")
         pid_file.unlink(missing_ok=True)
-    machine.path("/etc/ssh/sshd_config").write_text(config(extra, port))
-    machine.run(["/usr/sbin/sshd", "-E", "/var/log/sshd.log"])
-    until(pid_file.exists, "sshd")
+
+
+def signal(machine: Machine, name: str, *, user: str | None = None) -> None:
+    """Send a signal to every sshd, or to the one of each of a user's sessions."""
+    whose = ["-u", user] if user else []
+    machine.run(["pkill", f"-{name}", *whose, "^sshd"], check=False)

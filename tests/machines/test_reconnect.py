@@ -1,0 +1,269 @@
+"""A fault costs nothing: the session mends itself, and what the kernel printed arrives once."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.rows import ROWS, Row, Scene
+from tests.faults.tunnels import Remotenb
+from tests.laptop import Laptop
+from tests.lines import EVERY_S, KernelLines
+from tests.machines.conftest import CLASSIC, LAB2, LAB4
+from tests.rig.failures import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.laptop import Event
+    from tests.rig.box import Box
+    from tests.rig.lab import Lab
+
+NOTICED_S = 4.0
+BACK_S = 5.0
+SERVER_BACK_S = 45.0
+HELD_S = 15.0
+LINES = 180
+OF_THE_LINK = [row for row in ROWS if not row.long and row.server_lives and not row.ours_only]
+OF_THE_SERVER = [row for row in ROWS if not row.server_lives]
+
+
+@pytest.fixture
+def ours(lab: Lab, laptop: Laptop) -> Iterator[Remotenb]:
+    """A session with a container of its own."""
+    with Remotenb(lab, "gpu-box", laptop, "--image", LAB4) as session:
+        yield session
+
+
+@pytest.fixture
+def scene(lab: Lab, ours: Remotenb) -> Scene:
+    """Where the faults of the table strike."""
+    return Scene(lab, ours)
+
+
+def mended(session: Remotenb) -> Event:
+    """Wait until the link is back; nothing was lost."""
+    restored = session.connected.wait_for("restored", BACK_S)
+    assert restored["lost"] is False
+    assert restored["after"] > 0
+    return restored
+
+
+def cut(lab: Lab, session: Remotenb) -> Event:
+    """Silence, until it was noticed."""
+    lab.block("drop")
+    return session.connected.wait_for("dropped", NOTICED_S)
+
+
+def answers(session: Remotenb) -> bool:
+    """The notebook does, on the port and with the token of the ready event."""
+    return "kernels" in session.notebook.call("GET", "api/status")
+
+
+@pytest.mark.parametrize("row", OF_THE_LINK, ids=lambda row: row.name)
+def test_a_fault_of_the_link_is_told_and_mended_and_costs_no_line(
+    scene: Scene, ours: Remotenb, row: Row
+) -> None:
+    with KernelLines(ours.notebook, LINES) as lines:
+        lines.wait_past(20)
+        row.strike(scene)
+        dropped = ours.connected.wait_for("dropped", NOTICED_S)
+        row.mend(scene)
+        restored = mended(ours)
+        lines.assert_each_once_in_order()
+        assert lines.closings == 0
+    assert dropped["cause"]
+    assert dropped["silent_for"] >= 0
+    assert restored["replayed_bytes"] >= 0
+    assert answers(ours)
+
+
+@pytest.mark.parametrize("image", [LAB2, CLASSIC])
+def test_older_servers_lose_no_line_either(lab: Lab, laptop: Laptop, image: str) -> None:
+    with (
+        Remotenb(lab, "gpu-box", laptop, "--image", image) as session,
+        KernelLines(session.notebook, LINES) as lines,
+    ):
+        lines.wait_past(20)
+        cut(lab, session)
+        lab.unblock()
+        mended(session)
+        lines.assert_each_once_in_order()
+        assert lines.closings == 0
+
+
+@pytest.mark.parametrize("row", OF_THE_SERVER, ids=lambda row: row.name)
+@pytest.mark.long
+def test_a_server_that_comes_back_is_found_again_at_the_same_address(
+    scene: Scene, ours: Remotenb, row: Row
+) -> None:
+    row.strike(scene)
+    row.mend(scene)
+    restarted = ours.connected.wait_for("server_restarted", SERVER_BACK_S)
+    assert restarted["kernels_lost"] is True
+    assert restarted["server"]["started"] != ours.connected.ready["server"]["started"]
+    assert ours.notebook.run("print(6 * 7)") == "42\n"
+
+
+def test_a_container_that_is_removed_is_told_as_gone(ours: Remotenb, box: Box) -> None:
+    box.docker("rm", "-f", ours.container)
+    gone = ours.connected.wait_for("server_gone", 20)
+    assert gone["reason"]
+    assert gone["hint"]
+
+
+def test_a_download_through_a_cut_is_whole(ours: Remotenb, lab: Lab, box: Box) -> None:
+    make = "head -c 50000000 /dev/urandom >big && sha256sum big"
+    made = box.docker("exec", "-w", "/workspace", ours.container, "sh", "-c", make)
+    request = urllib.request.Request(
+        f"{ours.notebook.base}files/big", headers={"Authorization": f"token {ours.notebook.token}"}
+    )
+    got = hashlib.sha256()
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        got.update(answer.read(5_000_000))
+        cut(lab, ours)
+        lab.unblock()
+        while block := answer.read(1 << 20):
+            got.update(block)
+    assert got.hexdigest() == made.stdout.split()[0]
+
+
+@pytest.mark.parametrize("fault", ["drop_in", "drop_out"])
+def test_a_post_through_a_cut_happens_once(ours: Remotenb, lab: Lab, fault: str) -> None:
+    with ThreadPoolExecutor() as threads:
+        lab.block("drop_in" if fault == "drop_in" else "drop_out")
+        body = {"type": "file", "ext": ".txt"}
+        answer = threads.submit(ours.notebook.call, "POST", "api/contents", body)
+        ours.connected.wait_for("dropped", NOTICED_S)
+        lab.unblock()
+        made = answer.result(HELD_S)["name"]
+    listed = ours.notebook.call("GET", "api/contents")["content"]
+    assert [one["name"] for one in listed if one["name"].startswith("untitled")] == [made]
+
+
+def test_a_put_that_is_cut_in_the_middle_arrives_whole(ours: Remotenb, lab: Lab) -> None:
+    content = "x" * 200_000
+    body = json.dumps({"type": "file", "format": "text", "content": content}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", ours.port, timeout=30)
+    connection.putrequest("PUT", "/api/contents/put.txt")
+    connection.putheader("Authorization", f"token {ours.notebook.token}")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body[:100_000])
+    cut(lab, ours)
+    connection.send(body[100_000:])
+    lab.unblock()
+    answer = connection.getresponse()
+    assert answer.status == 201, answer.read()
+    connection.close()
+    assert ours.notebook.call("GET", "api/contents/put.txt")["content"] == content
+
+
+def asked(session: Remotenb, **headers: str) -> http.client.HTTPConnection:
+    """A connection with a question on it."""
+    connection = http.client.HTTPConnection("127.0.0.1", session.port, timeout=HELD_S + 5)
+    connection.request("GET", "/api", headers=headers)
+    return connection
+
+
+def test_a_connection_made_in_an_outage_is_answered_when_it_is_over(
+    ours: Remotenb, lab: Lab
+) -> None:
+    cut(lab, ours)
+    waiting = asked(ours)
+    lab.unblock()
+    assert waiting.getresponse().status == 200
+    waiting.close()
+
+
+@pytest.mark.long
+def test_a_connection_made_in_a_long_outage_ends_without_a_byte(ours: Remotenb, lab: Lab) -> None:
+    cut(lab, ours)
+    start = time.monotonic()
+    waiting = asked(ours)
+    with pytest.raises(http.client.RemoteDisconnected):
+        waiting.getresponse()
+    waiting.close()
+    assert time.monotonic() - start < HELD_S + 2
+    lab.unblock()
+    mended(ours)
+
+
+def test_a_page_opened_in_an_outage_is_one_that_reloads_itself(ours: Remotenb, lab: Lab) -> None:
+    cut(lab, ours)
+    waiting = asked(ours, **{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none"})
+    answer = waiting.getresponse()
+    page = answer.read().lower()
+    waiting.close()
+    assert "text/html" in answer.headers["Content-Type"]
+    assert b"refresh" in page + str(answer.headers).lower().encode() or b"reload" in page
+    assert ours.notebook.token.encode() not in page
+    lab.unblock()
+    mended(ours)
+    assert answers(ours)
+
+
+def test_two_laptops_do_not_disturb_each_other(
+    ours: Remotenb, lab: Lab, laptop: Laptop, tmp_path: Path
+) -> None:
+    home = tmp_path / "other"
+    home.mkdir()
+    elsewhere = Laptop(home, laptop.ssh_config)
+    with (
+        Remotenb(lab, "gpu-box", elsewhere, "--container", ours.container) as other,
+        KernelLines(ours.notebook, 240) as here,
+        KernelLines(other.notebook, 240) as there,
+    ):
+        there.wait_past(20)
+        ours.process.suspend()
+        there.wait_past(100)
+        ours.process.resume()
+        for lines in (here, there):
+            lines.assert_each_once_in_order()
+            assert lines.closings == 0
+        assert not other.losses()
+
+
+def test_a_killed_remotenb_that_is_started_again_brings_every_line(ours: Remotenb) -> None:
+    with KernelLines(ours.notebook, 240) as lines:
+        lines.wait_past(20)
+        port = ours.port
+        ours.process.kill()
+        ours.connected.process.wait(5)
+        ours.start()
+        assert ours.port == port
+        lines.assert_each_once_in_order()
+        assert lines.closings == 1
+
+
+@pytest.mark.parametrize("config", ["AllowTcpForwarding no", "MaxSessions 1"])
+def test_a_strict_sshd_costs_no_line(lab: Lab, laptop: Laptop, box: Box, config: str) -> None:
+    box.sshd(config)
+    with (
+        Remotenb(lab, "gpu-box", laptop, "--image", LAB4) as session,
+        KernelLines(session.notebook, LINES) as lines,
+    ):
+        lines.wait_past(20)
+        box.signal_sshd("KILL", user="alice")
+        mended(session)
+        lines.assert_each_once_in_order()
+        assert lines.closings == 0
+
+
+def test_a_laptop_that_sleeps_for_ten_seconds_loses_no_line(ours: Remotenb) -> None:
+    with KernelLines(ours.notebook, int(14 / EVERY_S)) as lines:
+        lines.wait_past(20)
+        ours.process.suspend()
+        time.sleep(10)  # the sleep itself
+        ours.process.resume()
+        until(lambda: lines.numbers[-1] > 220, "what came in its sleep", seconds=BACK_S)
+        lines.assert_each_once_in_order()
+        assert lines.closings == 0
