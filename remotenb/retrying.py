@@ -83,7 +83,7 @@ _NO_LOGIN: Final = Schedule((2.0, 5.0, 10.0, 30.0), spread=0.25)
 class Policy:
     """All the numbers, in seconds."""
 
-    no_answer: Schedule = Schedule((0.05,))
+    no_answer: Schedule = Schedule((0.25,))
     no_answer_later: Schedule = Schedule((1.0,))
     young: float = 60.0
     """The age of an outage at which ``no_answer_later`` takes over."""
