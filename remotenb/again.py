@@ -12,6 +12,7 @@ from remotenb.spec import container_spec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from remotenb.errors import RemotenbError
     from remotenb.model import Container, Probe, Server
     from remotenb.spec import Wish
 
@@ -27,8 +28,8 @@ def decide_again(
     A refusal that is ``passing`` or of the kind "not yet" is worth another look; only
     :class:`ServerGone` ends the session.
     """
-    if servers:
-        same = [server for server in servers if server.token == before.token]
+    same = [server for server in servers if server.token == before.token]
+    if same or (servers and before.container):  # on the host another token is another notebook
         return Reuse(max(same or servers, key=lambda server: server.started or ""))
     if before.container is None:
         return _wait_or_gone("the Jupyter on that machine ended", outage)
@@ -36,25 +37,22 @@ def decide_again(
         return Refuse(EngineDown("docker does not answer there", hint="it may be starting"))
     name = before.container.name
     container = next((one for one in probe.containers if one.name == name), None)
-    if container is None:
-        return Refuse(
-            ServerGone(
-                f"the container {name} is not there any more",
-                hint="remotenb connect starts or finds another",
-            )
-        )
-    if _ours(container):
+    if container is not None and _ours(container):
         return StartContainer(container_spec(probe, wish, container), container)
+    return Refuse(_missing(name, container, outage))
+
+
+def _missing(name: str, container: Container | None, outage: float) -> RemotenbError:
+    """Why a container that somebody else made has no server, and whether that may change."""
+    if container is None:
+        hint = "remotenb connect starts or finds another"
+        return ServerGone(f"the container {name} is not there any more", hint=hint)
     if container.running:
-        return _wait_or_gone(f"the Jupyter in container {name} ended", outage)
+        return _wait_or_gone(f"the Jupyter in container {name} ended", outage).error
     if container.restarts:
-        return Refuse(ContainerNotRunning(f"container {name} is {container.status}"))
-    return Refuse(
-        ServerGone(
-            f"container {name} ended, and nothing starts it again",
-            hint=f"start it on the server: docker start {name}; then remotenb connect",
-        )
-    )
+        return ContainerNotRunning(f"container {name} is {container.status}")
+    hint = f"start it on the server: docker start {name}; then remotenb connect"
+    return ServerGone(f"container {name} ended, and nothing starts it again", hint=hint)
 
 
 def _ours(container: Container) -> bool:

@@ -14,15 +14,17 @@ import threading
 from dataclasses import dataclass
 from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncssh
 
 from remotenb.model import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
+    from concurrent.futures import Future
 
+T = TypeVar("T")
 START_TIMEOUT_S = 10.0
 CHUNK = 1 << 16
 
@@ -121,10 +123,8 @@ class EmbeddedServer:
         user_key.write_private_key(str(identity))
         identity.chmod(0o600)
         self._thread.start()
-        listening = asyncio.run_coroutine_threadsafe(
-            self._listen(host_key, user_key.export_public_key()), self._loop
-        )
-        self._acceptor = listening.result(START_TIMEOUT_S)
+        self._keys = host_key, user_key.export_public_key()
+        self._acceptor = self._do(self._listen(0)).result(START_TIMEOUT_S)
         port = self._acceptor.get_port()
         known_hosts = self._folder / "known_hosts"
         public = host_key.export_public_key().decode()
@@ -141,10 +141,27 @@ class EmbeddedServer:
             strict_host_key="yes",
         )
 
-    async def _listen(self, host_key: asyncssh.SSHKey, user_key: bytes) -> asyncssh.SSHAcceptor:
+    def drop(self, seconds: float) -> None:
+        """Cut every connection, and take no other for so long."""
+        self._do(self._be_away(seconds))
+
+    async def _be_away(self, seconds: float) -> None:
+        assert self._acceptor is not None  # noqa: S101  there are connections to be cut
+        port = self._acceptor.get_port()
+        self._acceptor.close()
+        for connection in self._connections:
+            connection.abort()
+        await asyncio.sleep(seconds)
+        self._acceptor = await self._listen(port)
+
+    def _do(self, work: Coroutine[object, object, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _listen(self, port: int) -> asyncssh.SSHAcceptor:
+        host_key, user_key = self._keys
         return await asyncssh.listen(
             "127.0.0.1",
-            0,
+            port,
             server_factory=lambda: _Server(self._connections),
             server_host_keys=[host_key],
             authorized_client_keys=asyncssh.import_authorized_keys(user_key.decode()),
@@ -153,7 +170,7 @@ class EmbeddedServer:
         )
 
     def __exit__(self, *_exc: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(START_TIMEOUT_S)
+        self._do(self._shut()).result(START_TIMEOUT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(START_TIMEOUT_S)
         self._loop.close()

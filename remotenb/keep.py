@@ -64,6 +64,8 @@ logger = logging.getLogger(__name__)
 News = Cut | Restarted | Silent | Event
 
 TICK_S = 0.5
+SILENT_LINK_S = 2.0
+"""A link that was silent for so long is not tried again."""
 LEAST_ATTEMPT_S, LEAST_SPACING_S, ATTEMPT_RTTS = 1.0, 0.33, 4
 REDIAL_S = 10.0
 """After which somebody is told that nothing answers; then it goes on."""
@@ -154,23 +156,21 @@ class Keeper:
 
     def _meaning(self, news: News, state: State) -> Event | None:
         match news:
-            case Cut(why, silent_for):
-                if not isinstance(state, Up):
-                    return None
-                if not getattr(why, "passing", False):
-                    return Gone(why)
-                self._reusable = not silent_for > TICK_S * 4
-                return self._lost(why.message, silent_for)
-            case Silent():
-                if not isinstance(state, Up):
-                    return None
-                self._reusable = True
-                return self._lost("Jupyter does not answer", 0.0)
+            case Cut() | Silent():
+                return self._broken(news) if isinstance(state, Up) else None
             case Restarted(since):
                 self._restarted(replace(self._tunnel.server, started=since))
                 return None
             case event:
                 return event
+
+    def _broken(self, news: Cut | Silent) -> Event:
+        """What was up is not: only what the link carried, or the link itself."""
+        if isinstance(news, Silent):
+            self._reusable = True
+            return self._lost("Jupyter does not answer", 0.0)
+        self._reusable = news.silent_for < SILENT_LINK_S
+        return self._lost(news.why.message, news.silent_for) if news.why.passing else Gone(news.why)
 
     def _lost(self, cause: str, silent_for: float) -> Event:
         self._dropped_at = time.monotonic()

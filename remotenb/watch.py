@@ -57,10 +57,8 @@ class ServerWatch:
         while not self._closed:
             self._bell.wait(AGAIN_S if failures else EVERY_S)
             self._bell.clear()
-            if self._closed or not self._tunnel.linked:
-                failures = 0
-                continue
-            failures = 0 if self._ask() or not self._tunnel.linked else failures + 1
+            answered = not self._tunnel.linked or self._ask() or not self._tunnel.linked
+            failures = 0 if answered else failures + 1
             if failures == SILENT_AFTER:
                 self._tell(Silent())
                 failures = 0
@@ -73,5 +71,5 @@ class ServerWatch:
         if server.started and since and since != server.started:
             self._tell(Restarted(since))
         states = kernel_states(self._tunnel.connect, server)
-        self.busy, self.idle = states if states else (None, None)
+        self.busy, self.idle = states or (None, None)
         return True

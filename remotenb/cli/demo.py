@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,10 +26,13 @@ from remotenb.errors import FarSideError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from remotenb.embedded import EmbeddedServer
     from remotenb.model import Host
     from remotenb.session import Connect
 
 STOP_TIMEOUT_S = 10.0
+AWAY_S = 5.0
+"""How long the server does not answer when the demo cuts the link."""
 
 CELL = """\
 import time
@@ -42,9 +47,21 @@ for epoch in range(1, 61):
 @click.option("--json", "as_json", is_flag=True, help="Print events, one JSON object a line.")
 @click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
 @click.option("--port", type=click.IntRange(1, 65535), metavar="P", help="The LOCAL port.")
+@click.option(
+    "--drop-every",
+    metavar="20s",
+    callback=lambda _ctx, _param, text: _seconds(text),
+    help="Cut the link again and again, for 5 s each time, and see a cell survive it.",
+)
 @options.common
 def command(
-    *, as_json: bool, no_browser: bool, port: int | None, verbose: int, **_unused: str | None
+    *,
+    as_json: bool,
+    no_browser: bool,
+    port: int | None,
+    drop_every: float | None,
+    verbose: int,
+    **_unused: str | None,
 ) -> int:
     """See what connect does, without any server.
 
@@ -59,7 +76,7 @@ def command(
     if isinstance(report, Terminal):
         report.say("This machine plays the server: an SSH server on its loopback, throwaway keys,")
         report.say("a Jupyter of its own in a temporary folder. All of it goes when you stop.")
-    with _playing_the_server() as (home, host):
+    with _playing_the_server(drop_every) as (home, host):
         from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 150 ms
         from remotenb.settings import Settings  # noqa: PLC0415
         from remotenb.spec import Wish  # noqa: PLC0415
@@ -79,8 +96,36 @@ def _run(connect: Connect, *, started: float, as_json: bool) -> int:
         return hold(connect, session, started=started, as_json=as_json, parting=parting)
 
 
+def _seconds(text: str | None) -> float | None:
+    """``20``, ``20s`` or ``2m``."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)(s|m)?", text)
+    seconds = float(found[1]) * (60 if found[2] == "m" else 1) if found else 0.0
+    if seconds <= AWAY_S:
+        raise click.BadParameter(f"{text!r} is not a time of more than {AWAY_S:g}s")
+    return seconds
+
+
 @contextmanager
-def _playing_the_server() -> Iterator[tuple[Path, Host]]:
+def _dropping(server: EmbeddedServer, every: float | None) -> Iterator[None]:
+    """Meanwhile, a link that breaks."""
+    stop = threading.Event()
+
+    def drop() -> None:
+        while not stop.wait(every):
+            server.drop(AWAY_S)
+
+    if every is not None:
+        threading.Thread(target=drop, name="drops", daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
+
+
+@contextmanager
+def _playing_the_server(drop_every: float | None) -> Iterator[tuple[Path, Host]]:
     """A home with a notebook in it, and the host that leads there; all gone in the end."""
     if os.name == "nt" or shutil.which("sh") is None:
         raise FarSideError(
@@ -97,7 +142,7 @@ def _playing_the_server() -> Iterator[tuple[Path, Host]]:
     folder = Path(tempfile.mkdtemp(prefix="remotenb-demo-"))
     server = EmbeddedServer(folder, environment=_environment())
     try:
-        with server as host:
+        with server as host, _dropping(server, drop_every):
             _put_notebook(server.home / "work")
             yield server.home, host
     finally:

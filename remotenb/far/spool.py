@@ -76,7 +76,7 @@ class Spool:
     def _open(self) -> bool:
         for folder in self._budget.folders:
             try:
-                self._file = tempfile.TemporaryFile(dir=folder, buffering=0)
+                self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  it stays
             except OSError:
                 continue
             self._folder = folder

@@ -11,7 +11,7 @@ import socket
 from typing import Optional, Tuple
 
 from remotenb.far.mux import Mux
-from remotenb.far.poll import Ready
+from remotenb.far.poll import Ready  # noqa: TC001  for Python 3.6 there is no other way
 from remotenb.far.spool import Budget, Spool
 from remotenb.far.websocket import PING, PONG, Frames, pong
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from remotenb.errors import LinkError, LinkLost, SessionTaken
 from remotenb.far.frames import BYE, Decoder, Hello, ProtocolError, frame
-from remotenb.far.mux import NEVER, Ended, Mux, Received, Refused, Reset, Status
+from remotenb.far.mux import NEVER, Mux, Refused, Reset, Status
 from remotenb.far.poll import READ, Poll
+from remotenb.tunnel.connections import Connections
 from remotenb.tunnel.local import Local
-from remotenb.tunnel.outage import is_navigation, page
 from remotenb.tunnel.pipe import Pipe
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HOLD_S = 15.0
-"""How long a new connection waits for a link."""
-PLAIN_HELD = 4
-"""Of the six connections that a browser has for one host, so many may wait at a time."""
 TICK_S = 0.25
 SILENCE_S, SUSPECT_S, SILENCE_RTTS = 3.0, 1.0, 4
 STOPPED_S = 2.0
@@ -69,18 +65,15 @@ class Relayed:
 
     def __init__(self, session: bytes, host: str, on_cut: Callable[[Cut], None]) -> None:
         self._mux = Mux(near=True, session=session, incarnation=secrets.token_bytes(16))
-        self._host = host
         self._on_cut = on_cut
         self._poll = Poll()
-        self._locals: dict[int, Local] = {}
-        self._new: set[Local] = set()
+        self._connections = Connections(self._mux, self._poll, host)
         self._pipe: Pipe | None = None
         self._decoder = Decoder()
         self._attaching: Future[Attached] | None = None
         self._lost = 0
         self._fresh = True
         self._epoch = 0
-        self._state = "The connection to the server is gone."
         self.replayed = 0
         """Bytes that the far side had kept for us, all links together."""
         self.far_held = 0
@@ -106,7 +99,7 @@ class Relayed:
 
     def take(self, sock: socket.socket, target: bytes, first: bytes = b"") -> None:
         """Carry a connection, of which ``first`` was read already; returns at once."""
-        self._post(lambda: self._begin(Local(sock, target), first))
+        self._post(lambda: self._connections.begin(Local(sock, target), first))
 
     def attach(self, channel: ByteChannel, marker: bytes) -> Future[Attached]:
         """Go on over this channel; done when the far side has answered."""
@@ -124,7 +117,7 @@ class Relayed:
 
     def tell_state(self, text: str) -> None:
         """What a page says that asks in the outage."""
-        self._state = text
+        self._connections.state = text
 
     @property
     def linked(self) -> bool:
@@ -171,9 +164,9 @@ class Relayed:
                 self._posted.popleft()()
             now = time.monotonic()
             self._look_after_link(now)
-            self._look_after_held(now)
-            for local in [*self._locals.values(), *self._new]:
-                self._watch(local)
+            self._connections.linked = self.linked
+            self._connections.look_after_held(now)
+            self._connections.watch()
             self._send(now)
         self._poll.close()
         self._bell.close()
@@ -184,9 +177,7 @@ class Relayed:
             self._pipe.put(frame(BYE))
             self._pipe.flush(0.3)
         self._let_go(LinkLost("the session is over"))
-        for local in [*self._locals.values(), *self._new]:
-            self._poll.forget(local.sock.fileno())
-            local.abort()
+        self._connections.abort()
         self._ended = True
 
     # the link
@@ -259,7 +250,6 @@ class Relayed:
 
     def _handle(self, events: list[Event], now: float) -> None:
         for event in events:
-            local = self._locals.get(getattr(event, "stream", 0))
             if isinstance(event, Hello):
                 self._fresh = event.fresh
                 self._lost = sum(isinstance(one, Reset) for one in events)
@@ -267,18 +257,8 @@ class Relayed:
                 self._status(event)
             elif isinstance(event, Refused):
                 self._cut(event.reason, now)
-            elif local is None:
-                self._mux.consumed(
-                    getattr(event, "stream", 0), len(getattr(event, "data", b"")), now
-                )
-            elif isinstance(event, Received):
-                local.give(event.data)
-                self._write(local, now)
-            elif isinstance(event, Ended):
-                local.end()
-                self._write(local, now)
-            elif isinstance(event, Reset):
-                self._drop(local)
+            else:
+                self._connections.happened(event, now)
 
     def _status(self, status: Status) -> None:
         self.far_held, self.full = status.held, status.stopped
@@ -287,105 +267,8 @@ class Relayed:
         attaching, self._attaching = self._attaching, None
         if self._epoch > 1:
             self.replayed += status.held
-        for local in self._locals.values():
-            local.held_since = None
+        self._connections.link_is_back()
         attaching.set_result(Attached(status.held, self._fresh, self._lost))
-
-    # connections
-
-    def _begin(self, local: Local, first: bytes) -> None:
-        self._new.add(local)
-        if first:
-            self._request(local, first, time.monotonic())
-        self._watch(local)
-
-    def _watch(self, local: Local) -> None:
-        fd = local.sock.fileno()
-        if fd >= 0:
-            local.ready = local.ready or self._ready(local)
-            self._poll.watch(fd, local.mask(self._mux), local.ready)
-
-    def _ready(self, local: Local) -> Callable[[int], None]:
-        def ready(mask: int) -> None:
-            now = time.monotonic()
-            self._write(local, now)
-            if mask & READ and local.sock.fileno() >= 0:
-                self._read(local, now)
-
-        return ready
-
-    def _read(self, local: Local, now: float) -> None:
-        data = local.read(self._mux)
-        if data is None or (not data and not local.number):
-            self._mux.reset(local.number)
-            self._drop(local)
-        elif not data:
-            local.finished = True
-            self._mux.finish(local.number)
-            self._drop_if_over(local)
-        elif not local.number or (not self.linked and local.begins_anew(data)):
-            self._request(local, data, now)
-        else:
-            local.sent(data)
-            self._mux.write(local.number, data)
-
-    def _request(self, local: Local, data: bytes, now: float) -> None:
-        """The first bytes of a stream: on a new connection, or on an idle one in an outage."""
-        if local.number:
-            self._mux.reset(local.number)
-            self._locals.pop(local.number, None)
-        self._new.discard(local)
-        if not self.linked and is_navigation(data):
-            local.give(page(self._host, self._state))
-            local.end()
-            local.finished = True
-            local.number = 0
-            self._new.add(local)
-            self._write(local, now)
-            return
-        try:
-            local.number = self._mux.open(local.target, now)
-        except ProtocolError:  # more than there may be
-            self._drop(local)
-            return
-        self._locals[local.number] = local
-        local.held_since = None if self.linked else now
-        local.sent(data)
-        self._mux.write(local.number, data)
-
-    def _look_after_held(self, now: float) -> None:
-        """No link: new requests wait a while, and not so many that nothing else gets through."""
-        if self.linked:
-            return
-        held = [one for one in self._locals.values() if one.held_since is not None]
-        late = [one for one in held if now - (one.held_since or now) > HOLD_S]
-        plain = [one for one in held if one.plain and one not in late]
-        for local in [*late, *plain[: max(0, len(plain) - PLAIN_HELD)]]:
-            self._mux.reset(local.number)
-            self._drop(local, abort=False)
-
-    def _write(self, local: Local, now: float) -> None:
-        sent = local.write()
-        if sent is None:
-            self._mux.reset(local.number)
-            self._drop(local)
-            return
-        if sent:
-            self._mux.consumed(local.number, sent, now)
-        self._drop_if_over(local)
-
-    def _drop_if_over(self, local: Local) -> None:
-        if local.over:
-            self._drop(local, abort=False)
-
-    def _drop(self, local: Local, *, abort: bool = True) -> None:
-        self._poll.forget(local.sock.fileno())
-        self._locals.pop(local.number, None)
-        self._new.discard(local)
-        if abort:
-            local.abort()
-        else:
-            local.sock.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,162 @@
+"""The browser's connections, in the tunnel's thread: with a link, and while there is none."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from remotenb.far.frames import ProtocolError
+from remotenb.far.mux import Ended, Received, Reset
+from remotenb.far.poll import READ
+from remotenb.tunnel.outage import is_navigation, page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from remotenb.far.mux import Event, Mux
+    from remotenb.far.poll import Poll
+    from remotenb.tunnel.local import Local
+
+HOLD_S = 15.0
+"""How long a new connection waits for a link."""
+PLAIN_HELD = 4
+"""Of the six connections that a browser has for one host, so many may wait at a time."""
+
+
+class Connections:
+    """All of them, by their streams; nothing here may be called from another thread."""
+
+    def __init__(self, mux: Mux, poll: Poll, host: str) -> None:
+        self._mux = mux
+        self._poll = poll
+        self._host = host
+        self._locals: dict[int, Local] = {}
+        self._new: set[Local] = set()
+        self.linked = False
+        self.state = "The connection to the server is gone."
+        """What a page says that is asked for in an outage."""
+
+    def happened(self, event: Event, now: float) -> None:
+        """Something came for one of them."""
+        number = getattr(event, "stream", 0)
+        local = self._locals.get(number)
+        if local is None:
+            self._mux.consumed(number, len(getattr(event, "data", b"")), now)
+        elif isinstance(event, Received):
+            local.give(event.data)
+            self._write(local, now)
+        elif isinstance(event, Ended):
+            local.end()
+            self._write(local, now)
+        elif isinstance(event, Reset):
+            self._drop(local)
+
+    def link_is_back(self) -> None:
+        """Whatever waited has been sent."""
+        for local in self._locals.values():
+            local.held_since = None
+
+    def watch(self) -> None:
+        """Say of each what to wait for."""
+        for local in [*self._locals.values(), *self._new]:
+            self._watch(local)
+
+    def abort(self) -> None:
+        """End them all."""
+        for local in [*self._locals.values(), *self._new]:
+            self._drop(local)
+
+    def begin(self, local: Local, first: bytes) -> None:
+        """A new one, of which ``first`` was read already."""
+        self._new.add(local)
+        if first:
+            self._request(local, first, time.monotonic())
+        self._watch(local)
+
+    def _watch(self, local: Local) -> None:
+        fd = local.sock.fileno()
+        if fd >= 0:
+            local.ready = local.ready or self._ready(local)
+            self._poll.watch(fd, local.mask(self._mux), local.ready)
+
+    def _ready(self, local: Local) -> Callable[[int], None]:
+        def ready(mask: int) -> None:
+            now = time.monotonic()
+            self._write(local, now)
+            if mask & READ and local.sock.fileno() >= 0:
+                self._read(local, now)
+
+        return ready
+
+    def _read(self, local: Local, now: float) -> None:
+        data = local.read(self._mux)
+        if data is None or (not data and not local.number):
+            self._mux.reset(local.number)
+            self._drop(local)
+        elif not data:
+            local.finished = True
+            self._mux.finish(local.number)
+            self._drop_if_over(local)
+        elif not local.number or (not self.linked and local.begins_anew(data)):
+            self._request(local, data, now)
+        else:
+            local.sent(data)
+            self._mux.write(local.number, data)
+
+    def _request(self, local: Local, data: bytes, now: float) -> None:
+        """The first bytes of a stream: on a new connection, or on an idle one in an outage."""
+        if local.number:
+            self._mux.reset(local.number)
+            self._locals.pop(local.number, None)
+        self._new.discard(local)
+        if not self.linked and is_navigation(data):
+            local.give(page(self._host, self.state))
+            local.end()
+            local.finished = True
+            local.number = 0
+            self._new.add(local)
+            self._write(local, now)
+            return
+        try:
+            local.number = self._mux.open(local.target, now)
+        except ProtocolError:  # more than there may be
+            self._drop(local)
+            return
+        self._locals[local.number] = local
+        local.held_since = None if self.linked else now
+        local.sent(data)
+        self._mux.write(local.number, data)
+
+    def look_after_held(self, now: float) -> None:
+        """No link: new requests wait a while, and not so many that nothing else gets through."""
+        if self.linked:
+            return
+        held = [one for one in self._locals.values() if one.held_since is not None]
+        late = [one for one in held if now - (one.held_since or now) > HOLD_S]
+        plain = [one for one in held if one.plain and one not in late]
+        for local in [*late, *plain[: max(0, len(plain) - PLAIN_HELD)]]:
+            self._mux.reset(local.number)
+            self._drop(local, abort=False)
+
+    def _write(self, local: Local, now: float) -> None:
+        sent = local.write()
+        if sent is None:
+            self._mux.reset(local.number)
+            self._drop(local)
+            return
+        if sent:
+            self._mux.consumed(local.number, sent, now)
+        self._drop_if_over(local)
+
+    def _drop_if_over(self, local: Local) -> None:
+        if local.over:
+            self._drop(local, abort=False)
+
+    def _drop(self, local: Local, *, abort: bool = True) -> None:
+        self._poll.forget(local.sock.fileno())
+        self._locals.pop(local.number, None)
+        self._new.discard(local)
+        if abort:
+            local.abort()
+        else:
+            local.sock.close()
