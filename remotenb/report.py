@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from remotenb.model import Server
@@ -178,6 +179,20 @@ def members(event: Event) -> dict[str, object]:  # noqa: PLR0911  one for each e
             return {"event": "waiting", "for": event.what, "hint": event.hint}
         case Closed():
             return {"event": "closed", "reason": event.reason}
+
+
+def event_of(facts: Mapping[str, object]) -> Event | None:
+    """The event that :func:`members` made ``facts`` of; None for those with a server in them."""
+    kinds = {one.__name__.lower(): one for one in (Dropped, Restored, Closed)}
+    name = str(facts.get("event"))
+    if name == "waiting":
+        return Waiting(str(facts.get("for")), str(facts.get("hint")))
+    if name == "server_gone":
+        return ServerGone(str(facts.get("reason")), str(facts.get("hint")))
+    kind: Callable[..., Event] | None = kinds.get(name)
+    if kind is None:
+        return None
+    return kind(**{key: value for key, value in facts.items() if key not in {"event", "time"}})
 
 
 class Reporter(Protocol):

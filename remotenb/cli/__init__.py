@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "connect": "Go to a Jupyter on HOST: the one that runs, or a new one.",
+    "status": "The live sessions of this laptop.",
+    "open": "Open the notebook of a live session again.",
+    "disconnect": "End a session; the notebook goes on.",
+    "logs": "What the sessions of HOST told.",
     "demo": "See what connect does, without any server.",
 }
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from remotenb.cli import options, stopping
+from remotenb.background import detach as background
+from remotenb.background import state
+from remotenb.background.control import Control
+from remotenb.background.hub import Hub
+from remotenb.cli import joining, options, stopping
 from remotenb.cli.output import Terminal, reporter
 from remotenb.cli.people import people
 from remotenb.errors import RemotenbError
@@ -18,7 +25,7 @@ from remotenb.report import Closed
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from remotenb.model import Host
     from remotenb.report import Reporter
@@ -44,6 +51,15 @@ if TYPE_CHECKING:
 @click.option("--new", is_flag=True, help="Start one more, whatever runs.")
 @click.option("--engine", type=click.Choice(["auto", "docker", "host"]), help="[auto]")
 @click.option("--allow-open", is_flag=True, help="Take a server that has no token.")
+@click.option("-d", "--detach", is_flag=True, help="Return when ready; the session goes on.")
+@click.option(
+    "--forward",
+    "forwards",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    multiple=True,
+    help="Lead a local port to this one beside the notebook, as for TensorBoard (6006).",
+)
 @options.common
 def command(  # noqa: PLR0913  one parameter for each option of the contract
     *,
@@ -51,6 +67,8 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
     as_json: bool,
     no_browser: bool,
     new: bool,
+    detach: bool,
+    forwards: tuple[int, ...],
     config_file: str | None,
     verbose: int,
     volumes: tuple[str, ...],
@@ -66,17 +84,27 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
     stopping.utf8_streams()
     stopping.stop_like_ctrl_c()
     options.set_up_logging(verbose)
-    report = reporter(as_json=as_json)
+    if detach and not background.wanted():
+        return background.start(sys.argv[1:])
+    inner = reporter(as_json=as_json)
+    report = Hub(inner, state.log_path(host))
     chosen = {
         **given,
         "volumes": _of_the_server(volumes, report) or None,
+        "forwards": forwards or None,
         "allow_open": allow_open or None,
         "browser": False if no_browser else None,
     }
     settings = options.settings(options.load_config(config_file), host, chosen)
     connect = _planned(host, settings, report, chosen, new=new, as_json=as_json)
-    with connect.open() as session:
-        return hold(connect, session, started=start, as_json=as_json)
+    with ExitStack() as turn:
+        turn.enter_context(state.opening(connect.host.login))
+        if file := joining.find(connect):
+            turn.close()
+            return joining.join(file, connect, inner, detach=detach, started=start)
+        with connect.open() as session, held_open(connect, session, report):
+            turn.close()
+            return hold(connect, session, inner, started=start)
 
 
 def _planned(  # noqa: PLR0913  what the options say, taken apart
@@ -151,12 +179,38 @@ def _of_the_server(volumes: tuple[str, ...], report: Reporter) -> list[str]:
 NOTEBOOK_GOES_ON = "Ctrl-C closes the tunnel; the notebook goes on."
 
 
+@contextmanager
+def held_open(connect: Connect, session: Session, hub: Hub) -> Iterator[None]:
+    """Meanwhile other processes find this session, and can ask it."""
+    begun = time.monotonic()
+    control = Control(
+        session, lambda: connect.ready(session, time.monotonic() - begun), hub, state.folder()
+    )
+    container = session.server.container
+    file = state.SessionFile(
+        host=connect.host.name,
+        login=connect.host.login,
+        container=container.name if container else None,
+        image=container.image if container else None,
+        local_port=session.port,
+        pid=os.getpid(),
+        address=control.address,
+        log=str(state.log_path(connect.host.name)),
+    )
+    state.write(file)
+    try:
+        yield
+    finally:
+        state.forget(file)
+        control.close()
+
+
 def hold(
     connect: Connect,
     session: Session,
+    shown: Reporter,
     *,
     started: float,
-    as_json: bool,
     parting: str = NOTEBOOK_GOES_ON,
 ) -> int:
     """Tell that it is ready, open the browser, and hold the tunnel until somebody stops us."""
@@ -164,12 +218,19 @@ def hold(
         ready = connect.ready(session, time.monotonic() - started)
         connect.report.tell(ready)
         opened = connect.wish.settings.browser and session.open_browser()
-        if not as_json and isinstance(connect.report, Terminal):
-            if not opened:
-                connect.report.say("Open this in your browser:")
-                click.echo(ready.url)
-            connect.report.say(parting)
-        session.wait()
+        if isinstance(shown, Terminal):
+            show_address(shown, ready.url, opened=opened)
+            shown.say(background.PARTING if background.wanted() else parting)
+        if background.wanted():
+            background.let_go()
+        connect.report.tell(Closed(session.wait()))
     except KeyboardInterrupt as interrupt:
         connect.report.tell(Closed(stopping.reason(interrupt)))
     return 0
+
+
+def show_address(terminal: Terminal, url: str, *, opened: bool) -> None:
+    """The address with its token, on stdout: where no browser could be opened."""
+    if not opened:
+        terminal.say("Open this in your browser:")
+        click.echo(url)

@@ -87,13 +87,13 @@ def command(
         connect = Connect(
             host, Wish(settings), report, None, laptop=lambda: secrets.token_bytes(16)
         )
-        return _run(connect, started=start, as_json=as_json)
+        return _run(connect, started=start)
 
 
-def _run(connect: Connect, *, started: float, as_json: bool) -> int:
+def _run(connect: Connect, *, started: float) -> int:
     with connect.open() as session:
         parting = "Ctrl-C ends the demo, the notebook with it."
-        return hold(connect, session, started=started, as_json=as_json, parting=parting)
+        return hold(connect, session, connect.report, started=started, parting=parting)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -58,6 +58,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.tunnel.*",
         "remotenb.jupyter",
         "remotenb.browser",
+        "remotenb.background",
+        "remotenb.background.*",
         "remotenb.notify",
         "remotenb.wake",
     ),

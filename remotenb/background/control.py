@@ -1,0 +1,217 @@
+"""The door to a live session: one JSON line in, one or more out. For this user alone.
+
+A unix socket, 0600; on Windows a port of the loopback, with a secret that is in the session's
+file. Version 1 answers ``ready``, ``status``, ``open``, ``forward``, ``close`` and ``watch``.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import os
+import queue
+import secrets
+import socket
+import struct
+import sys
+import tempfile
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from remotenb.errors import RemotenbError, UsageError
+from remotenb.report import members
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from remotenb.background.hub import Hub
+    from remotenb.report import Forwarded, Ready, Snapshot
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+LINE_LIMIT = 1 << 16
+REQUEST_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 15.0
+PATH_LIMIT = 100
+"""Bytes of a unix socket's path; the kernel takes 107."""
+
+Facts = dict[str, object]
+
+
+class Live(Protocol):
+    """What can be asked of a session."""
+
+    def snapshot(self) -> Snapshot:
+        """How it is now."""
+
+    def one_time_link(self) -> str:
+        """A new address that logs in once."""
+
+    def add_forward(self, port: int) -> Forwarded:
+        """Lead one more port."""
+
+    def try_again(self) -> None:
+        """A person is there."""
+
+    def stop(self, reason: str) -> None:
+        """End it."""
+
+
+class Control:
+    """Answers for one session, in threads of its own."""
+
+    def __init__(self, live: Live, ready: Callable[[], Ready], hub: Hub, folder: Path) -> None:
+        self._live = live
+        self._ready = ready
+        self._hub = hub
+        self._secret = ""
+        if sys.platform == "win32":  # pragma: no cover  no unix sockets in Python there
+            self._listen_by_port()
+        else:
+            self._listen_by_path(folder)
+        threading.Thread(target=self._accept, name="control", daemon=True).start()
+
+    def _listen_by_path(self, folder: Path) -> None:
+        path = folder / f"{os.getpid()}.sock"
+        if len(os.fsencode(path)) > PATH_LIMIT:
+            path = Path(tempfile.mkdtemp(prefix="remotenb-")) / "control"
+        path.unlink(missing_ok=True)
+        self._sock = socket.socket(socket.AF_UNIX)
+        before = os.umask(0o177)
+        try:
+            self._sock.bind(str(path))
+        finally:
+            os.umask(before)
+        self._sock.listen(8)
+        self.address = str(path)
+
+    def _listen_by_port(self) -> None:
+        self._sock = socket.create_server(("127.0.0.1", 0))
+        self._secret = secrets.token_urlsafe(32)
+        self.address = f"{self._sock.getsockname()[1]}:{self._secret}"
+
+    def close(self) -> None:
+        """Answer no more; who listens is told that it is over."""
+        self._hub.end()
+        self._sock.close()
+        if not self._secret:
+            Path(self.address).unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._sock.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            try:
+                client.settimeout(REQUEST_TIMEOUT_S)
+                request = _read_line(client)
+                if not _is_mine(client) or not self._knows_secret(request):
+                    return
+                for answer in self._answers(request):
+                    client.sendall(json.dumps(answer).encode() + b"\n")
+            except RemotenbError as error:
+                _send_error(client, error)
+            except (OSError, ValueError, TypeError):
+                logger.debug("a request that is none", exc_info=True)
+
+    def _knows_secret(self, request: Facts) -> bool:
+        return not self._secret or hmac.compare_digest(str(request.get("secret")), self._secret)
+
+    def _answers(self, request: Facts) -> Iterator[Facts]:
+        if request.get("version") != VERSION:
+            raise UsageError(
+                f"that session is of another version of remotenb (control {VERSION})",
+                hint="end it with the version that began it, or stop its process",
+            )
+        match request.get("ask"):
+            case "ready":
+                self._live.try_again()
+                yield members(self._ready())
+            case "status":
+                yield {**asdict(self._live.snapshot()), "pid": os.getpid()}
+            case "open":
+                yield {"url": self._live.one_time_link(), "address": self._ready().url}
+            case "forward":
+                yield asdict(self._live.add_forward(int(str(request.get("port")))))
+            case "close":
+                yield {}
+                self._live.stop("disconnected")
+            case "watch":
+                yield from self._watch()
+            case other:
+                raise UsageError(f"a session cannot be asked for {other!r}")
+
+    def _watch(self) -> Iterator[Facts]:
+        with self._hub.listening() as events:
+            yield {}
+            while True:
+                try:
+                    event = events.get(timeout=REQUEST_TIMEOUT_S)
+                except queue.Empty:
+                    yield {}  # shows whether anybody still listens
+                    continue
+                if event is None:
+                    return
+                yield event
+
+
+def ask(address: str, what: str, **more: object) -> Iterator[Facts]:
+    """Ask a session; its answers. Raises :class:`OSError` when nobody is there."""
+    port, _, secret = address.partition(":")
+    if port.isdigit():
+        sock = socket.create_connection(("127.0.0.1", int(port)), REQUEST_TIMEOUT_S)
+    else:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(REQUEST_TIMEOUT_S)
+    with sock:
+        if not port.isdigit():
+            sock.connect(address)
+        request = {"version": VERSION, "ask": what, "secret": secret, **more}
+        sock.sendall(json.dumps(request).encode() + b"\n")
+        sock.settimeout(ANSWER_TIMEOUT_S)
+        with sock.makefile("rb") as lines:
+            while line := lines.readline(LINE_LIMIT):
+                facts = json.loads(line)
+                if "error" in facts and "event" not in facts:
+                    raise UsageError(str(facts["error"]), hint=str(facts.get("hint", "")))
+                yield facts
+
+
+def _read_line(client: socket.socket) -> Facts:
+    data = b""
+    while not data.endswith(b"\n"):
+        more = client.recv(4096)
+        data += more
+        if not more or len(data) > LINE_LIMIT:
+            raise ValueError(len(data))
+    request = json.loads(data)
+    if not isinstance(request, dict):
+        raise TypeError(type(request))
+    return request
+
+
+def _send_error(client: socket.socket, error: RemotenbError) -> None:
+    try:
+        client.sendall(json.dumps({"error": error.message, "hint": error.hint}).encode() + b"\n")
+    except OSError:
+        pass
+
+
+def _is_mine(client: socket.socket) -> bool:
+    """Whether this user is at the other end; Linux tells, elsewhere the file's mode must do."""
+    if sys.platform != "linux":
+        return True
+    if client.family != socket.AF_UNIX:
+        return True
+    raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    uid: int = struct.unpack("3i", raw)[1]
+    return uid in {os.getuid(), 0}

@@ -1,0 +1,96 @@
+"""One session's events, for all who listen: its terminal, its log, whoever joined it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from remotenb.clock import timestamp
+from remotenb.report import Ready, members
+from remotenb.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from remotenb.report import Event, Reporter
+
+LOG_LIMIT = 1 << 20
+WAITING_EVENTS = 1000
+"""For a listener that does not listen; then it is let go."""
+
+Listener = queue.Queue[dict[str, object] | None]
+
+
+class Hub:
+    """A reporter that hands on to another one, to a file, and to queues."""
+
+    def __init__(self, inner: Reporter, log: Path | None = None) -> None:
+        self._inner = inner
+        self._log = log
+        self._listeners: list[Listener] = []
+        self._lock = threading.Lock()
+
+    def step(self, text: str) -> AbstractContextManager[None]:
+        """For the terminal alone."""
+        return self._inner.step(text)
+
+    def warning(self, code: str, message: str, hint: str) -> None:
+        """For all."""
+        self._inner.warning(code, message, hint)
+        self._hand_on({"event": "warning", "code": code, "message": message, "hint": hint})
+
+    def tell(self, event: Event) -> None:
+        """For all; the url of ``ready`` is a secret, and goes to the terminal alone."""
+        self._inner.tell(event)
+        facts = members(event)
+        if isinstance(event, Ready):
+            facts |= {"url": event.address}
+        self._hand_on(facts)
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        with self._lock:
+            for listener in self._listeners:
+                listener.put(None)
+
+    @contextmanager
+    def listening(self) -> Iterator[Listener]:
+        """A queue of what is told from now on; None is the end."""
+        listener: Listener = queue.Queue(WAITING_EVENTS)
+        with self._lock:
+            self._listeners.append(listener)
+        try:
+            yield listener
+        finally:
+            with self._lock:
+                self._listeners.remove(listener)
+
+    def _hand_on(self, facts: dict[str, object]) -> None:
+        facts = {"event": facts.pop("event"), "time": timestamp(), **facts}
+        with self._lock:
+            self._write(facts)
+            for listener in self._listeners:
+                try:
+                    listener.put_nowait(facts)
+                except queue.Full:
+                    continue
+
+    def _write(self, facts: dict[str, object]) -> None:
+        if self._log is None:
+            return
+        words = [f"{key}={one_line(str(value), 200)}" for key, value in facts.items()]
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        try:
+            if self._log.exists() and self._log.stat().st_size > LOG_LIMIT:
+                self._log.replace(self._log.with_suffix(".old"))
+            with os.fdopen(os.open(self._log, flags, 0o600), "a", encoding="utf-8") as file:
+                file.write(
+                    f"{facts['time']} {facts['event']} {' '.join(words[2:])}".rstrip() + "\n"
+                )
+        except OSError:
+            self._log = None  # a full disk must not end a session

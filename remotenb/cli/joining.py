@@ -1,0 +1,76 @@
+"""``connect`` to a session that is live already: its events, and nothing of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from remotenb import browser
+from remotenb.background import sessions
+from remotenb.cli import stopping
+from remotenb.cli.output import Terminal, emit
+from remotenb.report import Closed, event_of
+
+if TYPE_CHECKING:
+    from remotenb.background.control import Facts
+    from remotenb.background.state import SessionFile
+    from remotenb.report import Reporter
+    from remotenb.session import Connect
+
+
+def find(connect: Connect) -> SessionFile | None:
+    """The live session that would be the same; None where a second one is wanted."""
+    wish = connect.wish
+    if wish.new:
+        return None
+    for file, _ in sessions.live(connect.host.name):
+        same = file.login == connect.host.login
+        same &= wish.settings.container in {None, file.container}
+        same &= wish.settings.port in {None, file.local_port}
+        same &= not wish.image_demanded or wish.settings.image == file.image
+        if same:
+            return file
+    return None
+
+
+def join(
+    file: SessionFile, connect: Connect, shown: Reporter, *, detach: bool, started: float
+) -> int:
+    """Show the session's events until it ends, or Ctrl-C ends the showing."""
+    try:
+        for port in connect.wish.settings.forwards:
+            sessions.first(file, "forward", port=port)
+        events = sessions.watch(file)
+        ready = sessions.first(file, "ready")
+        ready |= {"joined": True, "elapsed": round(time.monotonic() - started, 3)}
+        _show_ready(file, ready, connect, shown)
+        if detach:
+            return 0
+        for facts in events:
+            _show(facts, shown)
+    except KeyboardInterrupt as interrupt:
+        shown.tell(Closed(stopping.reason(interrupt)))
+    return 0
+
+
+def _show_ready(file: SessionFile, ready: Facts, connect: Connect, shown: Reporter) -> None:
+    if not isinstance(shown, Terminal):
+        emit(**ready)
+        return
+    shown.say(f"joined the session of {file.host} at port {file.local_port}")
+    opened = connect.wish.settings.browser and browser.available()
+    if opened:
+        opened = browser.open_page(str(sessions.first(file, "open")["url"]))
+    if not opened:
+        shown.say("Open this in your browser:")
+        print(ready["url"])  # noqa: T201  data, for stdout
+    shown.say("Ctrl-C ends the showing; the session goes on.")
+
+
+def _show(facts: Facts, shown: Reporter) -> None:
+    if not isinstance(shown, Terminal):
+        emit(**{name: value for name, value in facts.items() if name != "time"})
+        return
+    event = event_of(facts)
+    if event is not None:
+        shown.tell(event)

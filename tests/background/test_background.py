@@ -1,0 +1,211 @@
+"""Sessions that go on without their terminal, and the commands that find them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from remotenb.background import control
+from tests.notebook import get
+from tests.rig.failures import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.laptop import Laptop
+
+DETACHED = ("connect", "box", "--engine", "host", "-d", "--json", "--no-browser")
+
+
+def detached(laptop: Laptop, *more: str) -> dict[str, Any]:
+    done = laptop.run(*DETACHED, *more)
+    assert done.code == 0, done
+    ready: dict[str, Any] = done.events[-1]
+    assert ready["event"] == "ready"
+    return ready
+
+
+def status(laptop: Laptop) -> list[dict[str, Any]]:
+    done = laptop.run("status", "--json")
+    assert done.code == 0, done
+    rows: list[dict[str, Any]] = json.loads(done.out)
+    return rows
+
+
+def sessions_folder(laptop: Laptop) -> Path:
+    return laptop.home / ".local/state/remotenb/sessions"
+
+
+def test_a_detached_session_goes_on_and_is_seen_opened_and_ended(laptop: Laptop) -> None:
+    ready = detached(laptop)
+    assert get(ready["url"])[0] == 200
+    (row,) = status(laptop)
+    assert (row["host"], row["local_port"], row["link"]) == ("box", ready["local_port"], "up")
+    assert row["relay"] is True
+    opened = laptop.run("open", "box", "--json")
+    assert opened.events[0]["url"] == ready["url"]
+    assert str(ready["local_port"]) in laptop.run("status").out
+    assert laptop.run("disconnect", "box").code == 0
+    until(lambda: not psutil.pid_exists(row["pid"]), "its end")
+    assert status(laptop) == []
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", ready["local_port"]))
+    assert "ready" in (log := laptop.run("logs", "box").out)
+    assert "disconnected" in log
+
+
+def test_no_token_is_in_any_file_or_argv_and_all_is_for_its_user_alone(laptop: Laptop) -> None:
+    token = detached(laptop)["url"].partition("token=")[2]
+    (row,) = status(laptop)
+    folder = sessions_folder(laptop)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    files = [path for path in laptop.home.rglob("*") if path.is_file()]
+    for path in files:
+        assert token not in path.read_text(errors="replace"), path
+        if path.suffix != ".lock":
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert token not in " ".join(psutil.Process(row["pid"]).cmdline())
+    assert token not in laptop.run("status").out + laptop.run("logs", "box").out
+
+
+def test_connect_joins_a_live_session_and_ctrl_c_ends_only_the_showing(laptop: Laptop) -> None:
+    first = detached(laptop)
+    with laptop.connected("box", "--engine", "host") as joined:
+        assert joined.ready["joined"] is True
+        assert joined.ready["url"] == first["url"]
+        assert joined.stop() == 0
+    assert detached(laptop)["joined"] is True
+    assert len(status(laptop)) == 1
+
+
+def test_who_joined_sees_the_sessions_end(laptop: Laptop) -> None:
+    detached(laptop)
+    with laptop.connected("box", "--engine", "host") as joined:
+        assert laptop.run("disconnect", "box").code == 0
+        event = joined.next_event(10)
+        assert event is not None
+        assert (event["event"], event["reason"]) == ("closed", "disconnected")
+        assert joined.process.wait(10) == 0
+
+
+def test_two_connects_at_once_make_one_session(laptop: Laptop) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: detached(laptop), range(2))
+    assert {first["joined"], second["joined"]} == {True, False}
+    assert first["local_port"] == second["local_port"]
+    assert len(status(laptop)) == 1
+
+
+def test_another_port_is_a_second_session(laptop: Laptop) -> None:
+    first = detached(laptop)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    second = detached(laptop, "--port", str(port))
+    assert second["local_port"] == port != first["local_port"]
+    assert len(status(laptop)) == 2
+    assert laptop.run("disconnect", "box", "--port", str(port)).code == 0
+    until(lambda: len(status(laptop)) == 1, "the second session's end")
+
+
+def test_a_forward_leads_beside_the_notebook_and_is_added_to_a_live_session(
+    laptop: Laptop,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as board:
+        port = board.getsockname()[1]
+        assert detached(laptop)["forwards"] == []
+        ready = detached(laptop, "--forward", str(port))
+        (forward,) = ready["forwards"]
+        assert forward["port"] == port
+        board.settimeout(10)
+        with socket.create_connection(("127.0.0.1", forward["local_port"])) as sock:
+            sock.sendall(b"hello")
+            came, _ = board.accept()
+            with came:
+                assert came.recv(5) == b"hello"
+        (row,) = status(laptop)
+        assert row["forwards"] == ready["forwards"]
+
+
+def test_a_session_that_was_killed_leaves_nothing_that_does_not_heal(laptop: Laptop) -> None:
+    ready = detached(laptop)
+    (row,) = status(laptop)
+    os.kill(row["pid"], signal.SIGKILL)
+    until(lambda: not psutil.pid_exists(row["pid"]), "its end")
+    assert status(laptop) == []
+    assert not list(sessions_folder(laptop).glob("*.json"))
+    again = detached(laptop)
+    assert (again["joined"], again["url"]) == (False, ready["url"])
+
+
+def test_without_a_session_commands_say_so(laptop: Laptop) -> None:
+    assert status(laptop) == []
+    for command in (("open", "box"), ("disconnect", "box"), ("logs", "box")):
+        done = laptop.run(*command)
+        assert done.code == 5, done
+        assert len(done.err.splitlines()) == 2
+        assert "remotenb " in done.err.splitlines()[1]
+    assert laptop.run("disconnect").code == 2
+    assert laptop.run("disconnect", "--all").code == 0
+
+
+def test_a_detached_connect_that_fails_says_why_with_its_exit_code(laptop: Laptop) -> None:
+    done = laptop.run("connect", "nowhere.invalid", "-d", "--json", "--no-browser")
+    assert done.error["error"] == "HostUnknown"
+    assert done.code == 3
+
+
+def test_ctrl_c_before_ready_ends_the_background_process_too(laptop: Laptop) -> None:
+    process = subprocess.Popen(
+        laptop.argv(*DETACHED),
+        env=laptop.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    parent = psutil.Process(process.pid)
+    until(lambda: parent.children(), "the background process")
+    (child,) = parent.children()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+    until(lambda: not child.is_running(), "the background process's end")
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [b"", b"\n", b"[]\n", b"{}\n", b"x" * 100_000, b'{"version": 1, "ask": "rm -rf"}\n'],
+)
+def test_a_request_that_makes_no_sense_harms_nothing(laptop: Laptop, request_line: bytes) -> None:
+    detached(laptop)
+    (file,) = sessions_folder(laptop).glob("*.json")
+    address = json.loads(file.read_text())["address"]
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.connect(address)
+        stranger.settimeout(10)
+        try:
+            stranger.sendall(request_line)
+            stranger.shutdown(socket.SHUT_WR)
+            while stranger.recv(1000):
+                pass
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert len(status(laptop)) == 1
+
+
+def test_a_session_of_another_version_is_said(laptop: Laptop) -> None:
+    detached(laptop)
+    (file,) = sessions_folder(laptop).glob("*.json")
+    address = json.loads(file.read_text())["address"]
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(address)
+        client.sendall(json.dumps({"version": control.VERSION + 1, "ask": "status"}).encode())
+        client.sendall(b"\n")
+        assert "another version" in json.loads(client.makefile().readline())["error"]
