@@ -61,7 +61,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Settings)}
-_ONE_WORD = {name for name in _FIELDS if name not in {"volumes", "env", "ulimits", "run_args", "forwards"}}
+_ONE_WORD = {
+    name for name in _FIELDS if name not in {"volumes", "env", "ulimits", "run_args", "forwards"}
+}
 
 Table = dict[str, object]
 

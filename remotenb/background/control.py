@@ -36,6 +36,9 @@ VERSION = 1
 LINE_LIMIT = 1 << 16
 REQUEST_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 15.0
+UNIX: int = getattr(socket, "AF_UNIX", -1)
+"""Windows' Python has none."""
+
 PATH_LIMIT = 100
 """Bytes of a unix socket's path; the kernel takes 107."""
 
@@ -80,7 +83,7 @@ class Control:
         if len(os.fsencode(path)) > PATH_LIMIT:
             path = Path(tempfile.mkdtemp(prefix="remotenb-")) / "control"
         path.unlink(missing_ok=True)
-        self._sock = socket.socket(socket.AF_UNIX)
+        self._sock = socket.socket(UNIX)
         before = os.umask(0o177)
         try:
             self._sock.bind(str(path))
@@ -170,7 +173,7 @@ def ask(address: str, what: str, **more: object) -> Iterator[Facts]:
     if port.isdigit():
         sock = socket.create_connection(("127.0.0.1", int(port)), REQUEST_TIMEOUT_S)
     else:
-        sock = socket.socket(socket.AF_UNIX)
+        sock = socket.socket(UNIX)
         sock.settimeout(REQUEST_TIMEOUT_S)
     with sock:
         if not port.isdigit():
@@ -208,10 +211,9 @@ def _send_error(client: socket.socket, error: RemotenbError) -> None:
 
 def _is_mine(client: socket.socket) -> bool:
     """Whether this user is at the other end; Linux tells, elsewhere the file's mode must do."""
-    if sys.platform != "linux":
+    credentials = getattr(socket, "SO_PEERCRED", None)
+    if credentials is None:
         return True
-    if client.family != socket.AF_UNIX:
-        return True
-    raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    raw = client.getsockopt(socket.SOL_SOCKET, credentials, struct.calcsize("3i"))
     uid: int = struct.unpack("3i", raw)[1]
-    return uid in {os.getuid(), 0}
+    return uid in {getattr(os, "getuid", lambda: uid)(), 0}

@@ -9,6 +9,8 @@ import sys
 import time
 from typing import Any, Dict, Optional
 
+assert sys.platform != "win32"  # noqa: S101  for mypy: this runs on servers
+
 from remotenb.far import place
 
 START_TIMEOUT_S = 20.0

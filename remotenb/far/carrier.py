@@ -3,7 +3,10 @@
 import json
 import os
 import socket
+import sys
 from typing import Iterator, List, Tuple
+
+assert sys.platform != "win32"  # noqa: S101  for mypy: this runs on servers
 
 from remotenb.far.frames import Decoder, Frame
 

@@ -70,7 +70,7 @@ class Pace:
     def ping(self, now: float) -> Optional[int]:
         """What to put into a ping, if one is due."""
         busy = self._sent >= BUSY_BYTES
-        if now - self.pinged < (PING_BUSY_S if busy else PING_IDLE_S):
+        if now < self.pinged + (PING_BUSY_S if busy else PING_IDLE_S):
             return None
         self.pinged = now
         if len(self._open) >= PINGS_OPEN:

@@ -5,8 +5,11 @@ whose session it is. Python 3.6.
 """
 
 import socket
+import sys
 import time
 from typing import Dict, FrozenSet, Set, Tuple
+
+assert sys.platform != "win32"  # noqa: S101  for mypy: this runs on servers
 
 from remotenb.far import frames
 from remotenb.far.carrier import Carrier

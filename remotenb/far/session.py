@@ -1,7 +1,10 @@
 """One laptop's tunnel, as the relay has it: its streams, with a link or without. Python 3.6."""
 
+import sys
 import time
 from typing import Dict, FrozenSet, List, Optional, Set, Tuple
+
+assert sys.platform != "win32"  # noqa: S101  for mypy: this runs on servers
 
 from remotenb.far import frames
 from remotenb.far.carrier import Carrier

@@ -8,7 +8,10 @@ memory, or drops it: into memory first, then onto disk, then no more.
 import errno
 import os
 import socket
+import sys
 from typing import Optional, Tuple
+
+assert sys.platform != "win32"  # noqa: S101  for mypy: this runs on servers
 
 from remotenb.far.mux import Mux
 from remotenb.far.poll import Ready  # noqa: TC001  for Python 3.6 there is no other way

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from fabric import Config, Connection
 from paramiko import ChannelException, ProxyCommand, SSHClient, SSHConfig, SSHException
 
-from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable
+from remotenb.errors import FarSideError, LinkLost, ProtocolFailed, ScriptFailed, ShellUnusable
 from remotenb.ssh import shell
 from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
     from remotenb.model import Host, Secret
+
+ROOM_TIMEOUT_S, ROOM_EVERY_S = 4.0, 0.05
 
 OUTPUT_LIMIT = 8 << 20
 """Bytes of a script's output that are kept; more than this is not ours."""
@@ -86,15 +88,22 @@ class Link:
         return channel
 
     def _session(self) -> Channel:
-        """A session channel; if need be after others have been closed."""
-        timeout = self.host.connect_timeout
-        try:
-            return self.transport.open_session(timeout=timeout)
-        except ChannelException:
-            if self.make_room is None:
-                raise
-        self.make_room()
-        return self.transport.open_session(timeout=timeout)
+        """A session channel; if need be after others have been closed, which takes a moment."""
+        deadline = time.monotonic() + ROOM_TIMEOUT_S
+        asked = False
+        while True:
+            try:
+                return self.transport.open_session(timeout=self.host.connect_timeout)
+            except ChannelException as error:
+                if time.monotonic() > deadline:
+                    raise ProtocolFailed(
+                        f"{self.host.name} opens no further session: {one_line(str(error))}",
+                        hint="its administrator can allow more: MaxSessions",
+                    ) from None
+            if self.make_room is not None and not asked:
+                self.make_room()
+                asked = True
+            time.sleep(ROOM_EVERY_S)
 
     def _completed(
         self, script: shell.Script, out: bytes | None, err: bytes, timeout: float

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HOLD_S = 15.0
 """How long a new connection waits for a link."""
-PLAIN_HELD = 4
+PLAIN_HELD = 5
 """Of the six connections that a browser has for one host, so many may wait at a time."""
 
 
@@ -106,6 +106,7 @@ class Connections:
     def _request(self, local: Local, data: bytes, now: float) -> None:
         """The first bytes of a stream: on a new connection, or on an idle one in an outage."""
         if local.number:
+            local.old = True
             self._mux.reset(local.number)
             self._locals.pop(local.number, None)
         self._new.discard(local)
@@ -128,12 +129,16 @@ class Connections:
         self._mux.write(local.number, data)
 
     def look_after_held(self, now: float) -> None:
-        """No link: new requests wait a while, and not so many that nothing else gets through."""
+        """No link: new connections wait a while, and not so many that nothing else gets through.
+
+        Those that were there before wait as long as it takes: when all requests of a page fail,
+        JupyterLab shows a dialog.
+        """
         if self.linked:
             return
         held = [one for one in self._locals.values() if one.held_since is not None]
-        late = [one for one in held if now - (one.held_since or now) > HOLD_S]
-        plain = [one for one in held if one.plain and one not in late]
+        late = [o for o in held if not o.old and now - (o.held_since or now) > HOLD_S]
+        plain = sorted((o for o in held if o.plain and o not in late), key=lambda one: one.old)
         for local in [*late, *plain[: max(0, len(plain) - PLAIN_HELD)]]:
             self._mux.reset(local.number)
             self._drop(local, abort=False)

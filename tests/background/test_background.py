@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ import pytest
 from remotenb.background import control
 from tests.notebook import get
 from tests.rig.failures import until
+
+assert sys.platform != "win32"  # unix sockets and signals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,7 +174,7 @@ def test_ctrl_c_before_ready_ends_the_background_process_too(laptop: Laptop) -> 
         stderr=subprocess.DEVNULL,
     )
     parent = psutil.Process(process.pid)
-    until(lambda: parent.children(), "the background process")
+    until(parent.children, "the background process")
     (child,) = parent.children()
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130

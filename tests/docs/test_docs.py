@@ -12,6 +12,7 @@ import click
 import msgspec
 import pytest
 
+import remotenb
 from remotenb import errors
 from remotenb.cli import COMMANDS, cli
 from remotenb.settings import ENVIRONMENT, Config, Settings, parse, settings_for
@@ -109,7 +110,9 @@ def test_the_reference_tells_of_every_warning() -> None:
 def test_the_reference_tells_of_every_event() -> None:
     headings = re.findall(r"^## (`.*`)$", text("docs/reference/events.md"), re.MULTILINE)
     told = {name for heading in headings for name in re.findall(r"`(\w+)`", heading)}
-    sources = [path.read_text(encoding="utf-8") for path in Path(remotenb.__file__).parent.rglob("*.py")]
+    sources = [
+        path.read_text(encoding="utf-8") for path in Path(remotenb.__file__).parent.rglob("*.py")
+    ]
     emitted = {one for source in sources for one in re.findall(r'"event": "(\w+)"', source)}
     emitted |= {one for source in sources for one in re.findall(r'event="(\w+)"', source)}
     assert emitted == told

@@ -28,7 +28,7 @@ class Prompt(Transport):
         if data.asbytes()[:1] == cMSG_USERAUTH_REQUEST:
             answer = Message()
             answer.add_list(["publickey"])
-            answer.add_boolean(False)  # noqa: FBT003  the protocol's partial success
+            answer.add_boolean(False)
             answer.rewind()
             assert self.auth_handler is not None
             self.auth_handler._parse_userauth_failure(answer)  # type: ignore[attr-defined]

@@ -120,7 +120,7 @@ def _wait_for_lines(watched: list[Watched]) -> None:
 def _cost(row: Row, one: Watched, *, struck: float, mended: float) -> Cost:
     numbers = one.lines.numbers
     return Cost(
-        one.contender.noticed(struck),
+        one.contender.noticed(mended if row.asleep else struck),
         one.probe.back(struck=struck, mended=mended),
         len(one.lines.missing) if row.server_lives else None,
         len(numbers) - len(set(numbers)),

@@ -25,7 +25,7 @@ of magnitude, but for the zeros.
 Each cell says:
 
 1. how many seconds pass from the fault until it is **noticed**: until remotenb says `dropped`, or
-   until the ssh of another tunnel ends;
+   until the ssh of another tunnel ends (of a process that is stopped, from its waking);
 2. how many seconds pass from the network's return until the notebook is **back**: until the first
    good answer to a client that asks through the tunnel ten times a second;
 3. how many **lines are lost**, of a cell that prints one each 50 ms. The page that shows them keeps

@@ -166,6 +166,8 @@ class Row:
     lasts: float = 8.0
     way_stays_open: bool = False
     """For new connections: then what is back is counted from the fault."""
+    asleep: bool = False
+    """Nothing can be noticed before the end of the fault: noticing counts from there."""
     server_lives: bool = True
     """The kernels too: then no line may be lost."""
     ours_only: bool = False
@@ -217,8 +219,16 @@ ROWS: Final = (
         start_container,
     ),
     _of_server("jupyter", "Jupyter killed", kill_jupyter, wait_for_server, 0),
-    _ours("frozen", "the laptop's process stopped for 20 s", freeze, thaw, 20),
-    _ours("frozen_120", "the laptop's process stopped for 2 min", freeze, thaw, 120, long=True),
+    _ours("frozen", "the laptop's process stopped for 20 s", freeze, thaw, 20, asleep=True),
+    _ours(
+        "frozen_120",
+        "the laptop's process stopped for 2 min",
+        freeze,
+        thaw,
+        120,
+        asleep=True,
+        long=True,
+    ),
     _ours("killed", "remotenb killed and started", kill_ours, start_ours, 0, way_stays_open=True),
 )  # fmt: skip
 

@@ -180,6 +180,7 @@ def whole(tab: Tab, count: int) -> None:
 @pytest.mark.parametrize(
     ("seconds", "silent"), [(40, 25), pytest.param(150, 100, marks=pytest.mark.long)]
 )
+@pytest.mark.long
 def test_a_tab_does_not_notice_an_outage(
     lab: Lab, laptop: Laptop, browser: BrowserContext, face: Face, seconds: int, silent: int
 ) -> None:
@@ -212,6 +213,7 @@ def test_a_page_reloaded_in_an_outage_waits_and_comes_back_by_itself(
         tab.shoot("5-by-itself")
 
 
+@pytest.mark.long
 def test_three_tabs_do_not_notice_an_outage(
     lab: Lab, laptop: Laptop, browser: BrowserContext
 ) -> None:
@@ -230,6 +232,7 @@ def test_three_tabs_do_not_notice_an_outage(
             whole(tab, count)
 
 
+@pytest.mark.long
 def test_two_tabs_on_one_kernel_lose_nothing(
     lab: Lab, laptop: Laptop, browser: BrowserContext
 ) -> None:

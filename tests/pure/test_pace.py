@@ -11,7 +11,7 @@ import pytest
 from remotenb.far import frames
 from remotenb.far.frames import Decoder, unpack_hello
 from remotenb.far.mux import Mux, Opened, Received
-from remotenb.far.pace import LAST_CAP, LEAST_CAP, PING_BUSY_S, PING_IDLE_S, PINGS_OPEN, Pace
+from remotenb.far.pace import LEAST_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable

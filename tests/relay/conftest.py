@@ -19,6 +19,8 @@ from remotenb.model import Endpoint
 from remotenb.tunnel.relayed import Relayed
 from tests.rig.failures import until
 
+assert sys.platform != "win32"  # unix sockets and signals
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -95,7 +97,13 @@ class Beside:
         return relayed.attach(channel, b"a marker").result(PATIENCE_S)
 
     def channel(self, **wish: object) -> ProcessChannel:
-        facts = {"name": self.name, "folders": list[str](), "targets": self.targets, "marker": "a marker", **wish}
+        facts = {
+            "name": self.name,
+            "folders": list[str](),
+            "targets": self.targets,
+            "marker": "a marker",
+            **wish,
+        }
         argv = (*self.before, *far.boot(self.python), far.wish(**facts))
         channel = ProcessChannel(argv, self.environment)
         self.channels.append(channel)
