@@ -141,6 +141,7 @@ class Find:
             self.clock,
             settings.start_timeout,
             seen.ways.expect,
+            seen.ways.refusal,
             settings.relay,
             absolute(settings.root_dir, home) if settings.root_dir else "",
         )

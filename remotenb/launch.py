@@ -27,6 +27,7 @@ from remotenb.errors import (
     JupyterNotReady,
     RemotenbError,
     ServerOpen,
+    ServerUnreachable,
 )
 from remotenb.jupyter import ask, verify
 from remotenb.model import Container, Endpoint, Found, Rejected, RuntimeFile, Secret, Server
@@ -77,6 +78,8 @@ class Launcher:
     """Seconds from the start until the server must answer."""
     expect: Callable[[Iterable[Endpoint], Container | None], None]
     """Told of each way that ``connect`` will be asked for."""
+    refusal: Callable[[str], RemotenbError | None]
+    """Why there is no relay in a place."""
     relay: bool = True
     """Whether a relay will be beside the server: then it need not be reached from outside."""
     root_dir: str = ""
@@ -171,6 +174,12 @@ class Launcher:
 
     def _answer(self, found: Found) -> Server | Rejected:
         """One cheap question until somebody answers at all, then all of them."""
+        for endpoint in found.endpoints:
+            if endpoint.place and (refused := self.refusal(endpoint.place)):
+                raise ServerUnreachable(
+                    f"no relay could be started beside Jupyter: {refused.message}",
+                    hint="without one: relay = false in the config",
+                )
         api = found.file.base_url + "api"
         if any(ask(self.connect, endpoint, api) for endpoint in found.endpoints):
             return verify(found, self.connect)
@@ -251,7 +260,7 @@ def _only_by_token(server: Server) -> Server:
 
 
 def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]], *, relay: bool) -> Found:
-    """The ways to a container just started: a relay in it, a published port, its address."""
+    """The ways to a container just started: a relay in it, or a published port, its address."""
     named = {kind: rest for kind, _, rest in (record.partition(" ") for record, _ in facts)}
     ways: list[Endpoint] = []
     for record, _ in facts:
@@ -261,7 +270,7 @@ def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]], *, relay: 
     if not ways and named.get("@address"):
         ways = [Endpoint(named["@address"], JUPYTER_PORT)]
     if relay:
-        ways.insert(0, Endpoint(LOOPBACK, JUPYTER_PORT, place=named.get("@id", "")))
+        ways = [Endpoint(LOOPBACK, JUPYTER_PORT, place=named.get("@id", ""))]
     spec = plan.spec
     container = plan.existing or Container(
         id=named.get("@id", ""),

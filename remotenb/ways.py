@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from remotenb import far
 from remotenb.engines.docker import LABEL_NAME, STATE_TARGET
-from remotenb.errors import RemotenbError
+from remotenb.errors import RemotenbError, ServerUnreachable
 from remotenb.model import ON_HOST
 from remotenb.text import one_line
 from remotenb.tunnel.direct import Forwards
@@ -117,7 +117,7 @@ class Ways:
     def connect(self, endpoint: Endpoint) -> socket.socket:
         """A connection to ``endpoint``; raises :class:`OSError` when there is no way."""
         if endpoint.place is None:
-            return self._forwards.connect(endpoint)
+            return self._forward(endpoint)
         return self._relay(endpoint.place).carrier(endpoint).connect()
 
     def check(self) -> None:
@@ -155,6 +155,15 @@ class Ways:
     def refusal(self, name: str) -> RemotenbError | None:
         """Why there is no relay in that place."""
         return self._refused.get(name)
+
+    def _forward(self, endpoint: Endpoint) -> socket.socket:
+        """Where forwarding is forbidden, a relay may still be a way."""
+        try:
+            return self._forwards.connect(endpoint)
+        except ServerUnreachable as error:
+            if not self._relays:
+                raise
+            raise ConnectionError(error.message) from None
 
     def _relay(self, name: str) -> Relayed:
         with self._lock:

@@ -7,6 +7,7 @@ measured: what a delay of 100 ms adds, divided by 100 ms. Ratios are to OpenSSH 
 from __future__ import annotations
 
 import argparse
+import secrets
 import shutil
 import socket
 import statistics
@@ -20,11 +21,14 @@ from pathlib import Path
 
 import sshtunnel
 
-from remotenb.model import Endpoint
+from remotenb import far
+from remotenb.model import ON_HOST, Endpoint
 from remotenb.ssh.config import resolve
 from remotenb.ssh.link import open_link
 from remotenb.tunnel.direct import DirectCarrier
 from remotenb.tunnel.listener import Listener, bind
+from remotenb.tunnel.relayed import Relayed
+from remotenb.ways import Place, attach
 from tests.laptop import Laptop
 from tests.machines.conftest import LAB4
 from tests.rig.failures import until
@@ -110,8 +114,8 @@ def connects(lab: Lab, laptop: Laptop, runs: int) -> None:
         "connect, warm (notebook runs)": both(lab, connect, runs),
     }
     print("\n| from the command to | 0 ms | 100 ms | round trips |\n|---|---|---|---|")
-    for name, (near, far, trips) in rows.items():
-        print(f"| {name} | {near:.2f} s | {far:.2f} s | {trips:.1f} |")
+    for name, (near, distant, trips) in rows.items():
+        print(f"| {name} | {near:.2f} s | {distant:.2f} s | {trips:.1f} |")
 
 
 @contextmanager
@@ -155,6 +159,19 @@ def by_sshtunnel(lab: Lab) -> Iterator[int]:
         yield tunnel.local_bind_port
     finally:
         tunnel.stop(force=True)
+
+
+@contextmanager
+def by_relay(lab: Lab) -> Iterator[int]:
+    """Our tunnel, with a relay beside the server."""
+    endpoint = Endpoint("127.0.0.1", PORT, place=ON_HOST)
+    place = Place(ON_HOST, ((far.boot("python3"), {"folders": []}),))
+    relayed = Relayed(secrets.token_bytes(16), "box", print)
+    with open_link(resolve(FAR, config_file=lab.ssh_config)) as link:
+        attach(link, place, relayed, [endpoint])
+        with Listener(bind([0]), relayed.carrier(endpoint)) as listener:
+            yield listener.port
+        relayed.close()
 
 
 @contextmanager
@@ -203,7 +220,8 @@ def tunnels(lab: Lab, runs: int) -> None:
         for name, open_tunnel in (
             ("ssh -L", by_ssh),
             ("sshtunnel", by_sshtunnel),
-            ("remotenb", by_remotenb),
+            ("remotenb, relay", by_relay),
+            ("remotenb, direct", by_remotenb),
         ):
             figures = _figures(lab, open_tunnel, runs)
             base = base or figures
