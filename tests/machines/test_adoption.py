@@ -177,13 +177,16 @@ def test_a_server_with_a_password_only_leads_to_its_login_page(
     ],
     ids=["loopback of the container", "unix socket"],
 )
-def test_a_server_that_no_forward_reaches_is_named_as_such(
+def test_a_server_that_no_forward_reaches_is_reached_by_the_relay_and_named_without_one(
     laptop: Laptop, box: Box, docker: tuple[str, ...], jupyter: tuple[str, ...]
 ) -> None:
     box.docker("run", "-d", "--name", "nb", *HOME, *docker, LAB4, *jupyter, "--no-browser")
     runtime_file = "ls /root/.local/share/jupyter/runtime/jpserver-*.json"
     box.run(["sh", "-c", f"until docker exec nb sh -c '{runtime_file}'; do sleep 0.1; done"])
-    refused = laptop.refused("gpu-box")
+    with laptop.connected("gpu-box") as connected:
+        assert connected.ready["relay"] is True
+        assert Notebook(connected.ready["url"]).run("print(6 * 7)") == "42\n"
+    refused = laptop.refused("gpu-box", environment={"REMOTENB_RELAY": "false"})
     assert refused["error"] == "ServerUnreachable"
     assert "nb" in refused["message"]
 
