@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.machines.conftest import CLASSIC
+from tests.notebook import get
 from tests.rig.failures import until
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def reaches(laptop: Laptop, *arguments: str) -> None:
     """The login worked: what is missing is only an image."""
     refused = laptop.refused(*arguments)
     assert refused["error"] == "NoImage", refused
+
+
+NO_RELAY = {"REMOTENB_RELAY": "false"}
 
 
 def test_an_address_needs_no_config_at_all(laptop: Laptop, lab: Lab) -> None:
@@ -213,28 +217,30 @@ def test_the_agents_key_opens_the_door(laptop: Laptop, lab: Lab) -> None:
         agent.wait(5)
 
 
-def test_a_link_that_breaks_ends_the_session_and_the_notebook_goes_on(
-    laptop: Laptop, lab: Lab, box: Box
+def test_without_a_relay_a_link_that_breaks_comes_back_and_says_what_may_be_lost(
+    laptop: Laptop, box: Box
 ) -> None:
-    with laptop.connected("gpu-box", "--image", CLASSIC) as connected:
+    with laptop.connected("gpu-box", "--image", CLASSIC, environment=NO_RELAY) as connected:
+        assert connected.ready["relay"] is False
+        assert "no_relay" in connected.warnings
         box.run(["pkill", "-KILL", "-u", "alice", "sshd"])
-        last = connected.next_event(15)
-        assert last is not None
-        assert (last["event"], last["error"]) == ("error", "LinkLost")
-        assert connected.process.wait(5) == 3
+        assert connected.wait_for("dropped", 15)["event"] == "dropped"
+        assert connected.wait_for("restored", 15)["lost"] is True
+        assert get(connected.ready["url"])[0] == 200
     assert len(box.docker("ps", "-q").stdout.split()) == 1
 
 
-def test_an_sshd_that_forbids_forwarding_is_named_before_and_after_a_start(
+def test_without_a_relay_an_sshd_that_forbids_forwarding_is_named_before_and_after_a_start(
     laptop: Laptop, box: Box
 ) -> None:
     box.sshd("AllowTcpForwarding no")
-    refused = laptop.refused("gpu-box", "--image", CLASSIC)
+    refused = laptop.refused("gpu-box", "--image", CLASSIC, environment=NO_RELAY)
     assert (refused["error"], refused["code"]) == ("ServerUnreachable", 4)
     assert "AllowTcpForwarding" in refused["hint"]
     assert not box.docker("ps", "-aq").stdout
     box.sshd()
-    with laptop.connected("gpu-box", "--image", CLASSIC):
+    with laptop.connected("gpu-box", "--image", CLASSIC, environment=NO_RELAY):
         box.sshd("AllowTcpForwarding no")
-        assert laptop.refused("gpu-box")["error"] == "ServerUnreachable"
+        refused = laptop.refused("gpu-box", "--port", "29999", environment=NO_RELAY)
+        assert refused["error"] == "ServerUnreachable"
     assert len(box.docker("ps", "-q").stdout.split()) == 1
