@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import psutil
@@ -174,8 +175,10 @@ def test_a_terminate_or_hangup_closes_the_tunnel_and_leaves_the_notebook(
 
 def test_a_decoy_on_the_local_port_is_never_taken_for_ours(laptop: Laptop) -> None:
     with laptop.connected("gpu-box", "--image", CLASSIC) as first:
+        port = first.ready["local_port"]
+    with socket.create_server(("127.0.0.1", port)):
         with laptop.connected("gpu-box") as second:
-            assert second.ready["local_port"] == first.ready["local_port"] + 1
+            assert second.ready["local_port"] == port + 1
             assert get(second.ready["url"])[0] == 200
-        refused = laptop.refused("gpu-box", "--port", str(first.ready["local_port"]))
+        refused = laptop.refused("gpu-box", "--port", str(port))
         assert (refused["error"], refused["code"]) == ("PortTaken", 5)
