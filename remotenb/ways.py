@@ -73,9 +73,12 @@ def place_in(container: Container, probe: Probe) -> Place:
 def attach(link: Link, place: Place, relayed: Relayed, targets: Iterable[Endpoint]) -> Attached:
     """Carry ``relayed`` over ``link``; raises the last command's :class:`RemotenbError`."""
     allowed = sorted({(one.host, one.port) for one in targets})
+    # a home may be shared by containers, and by machines: each place has a relay of its own name
+    where = hashlib.sha256(f"{link.host.hostname}\0{place.name}".encode()).hexdigest()[:8]
+    name = f"{far.relay_name()}-{where}"
     for number, (argv, told) in enumerate(place.commands, 1):
         marker = secrets.token_hex(12)
-        wish = far.wish(**told, targets=allowed, marker=marker)
+        wish = far.wish(**told, name=name, targets=allowed, marker=marker)
         try:
             channel = link.pipe((*argv, wish), far.shipment())
             return relayed.attach(channel, marker.encode()).result(ATTACH_TIMEOUT_S)

@@ -27,7 +27,7 @@ WAYS = {
     "published inside": (("-p", "127.0.0.1:9999:8888"), (), []),
     "unpublished": ((), (), []),
 }
-IN_SHORT = {(LAB2, "host network, port 5080"), (CLASSIC, "host network"), (CLASSIC, "unpublished")}
+IN_SHORT = {(LAB2, "host network, port 5080"), (CLASSIC, "unpublished")}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_container_that_runs_as_a_colleagues_uid_is_his(
     assert laptop.refused("gpu-box")["error"] == "NoImage"
 
 
-@pytest.mark.parametrize("image", [LAB4, CLASSIC])
+@pytest.mark.parametrize("image", [LAB4, pytest.param(CLASSIC, marks=pytest.mark.long)])
 def test_stale_forged_and_half_written_files_do_not_mislead(
     laptop: Laptop, box: Box, by_hand: ByHand, image: str
 ) -> None:

@@ -190,8 +190,7 @@ def test_a_container_that_will_not_do_is_named(
         (("--gpus", "some"), "UsageError"),
         (("--volume", "only-one"), "UsageError"),
         (("--port", "70000"), "ConfigError"),
-        (("--detach",), "UsageError"),
-        (("--forward", "6006"), "UsageError"),
+        (("--forward", "0"), "UsageError"),
         (("--engine", "podman"), "UsageError"),
     ],
 )

@@ -124,6 +124,7 @@ def test_a_container_that_is_removed_is_told_as_gone(ours: Remotenb, box: Box) -
     gone = ours.connected.wait_for("server_gone", 20)
     assert gone["reason"]
     assert gone["hint"]
+    assert ours.connected.process.wait(10) == 6
 
 
 def test_a_download_through_a_cut_is_whole(ours: Remotenb, lab: Lab, box: Box) -> None:
