@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
-.PHONY: help demo test test-long check bench bench-faults format lock clean
+.PHONY: help demo test test-long test-protocol check bench bench-faults format lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -21,6 +21,9 @@ test: $(VENV)/dev  ## the whole suite; as root on Debian or Ubuntu with real mac
 test-long: $(VENV)/dev  ## all that test leaves out for time
 	@$(BIN)/python -m tests.rig prepare
 	$(BIN)/python -m pytest $(ARGS)
+
+test-protocol: $(VENV)/dev  ## 100 000 schedules of the relay's protocol; a quarter of an hour
+	$(BIN)/python -m tests.pure.mux_world $(ARGS)
 
 check: $(VENV)/dev  ## lint, types on both platforms, spelling
 	$(BIN)/ruff format --check .

@@ -118,7 +118,8 @@ def python36() -> str:
 def tree(request: pytest.FixtureRequest) -> ast.Module:
     """Each of the modules, as Python 3.6 would parse it."""
     text = request.param.read_text(encoding="utf-8")
-    return ast.parse(text, request.param.name, feature_version=(3, 6))
+    parsed: ast.Module = ast.parse(text, request.param.name, feature_version=(3, 6))
+    return parsed
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:

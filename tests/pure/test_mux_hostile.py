@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -191,7 +191,7 @@ def test_frames_with_bytes_changed_are_taken_or_refused(
 def test_frames_are_the_same_however_they_are_split(parts: list[bytes], size: int) -> None:
     data = b"".join(parts)
     decoder = Decoder()
-    seen = []
+    seen: list[frames.Frame] = []
     for at in range(0, len(data), size):
         seen += decoder.feed(data[at : at + size])
     assert seen == list(Decoder().feed(data))
@@ -219,7 +219,7 @@ def test_a_decoder_that_refused_does_not_recover() -> None:
             list(decoder.feed(data))
 
 
-def hello_of(near: bool, **changes: object) -> Hello:  # noqa: FBT001  whose it is
+def hello_of(near: bool, **changes: Any) -> Hello:  # noqa: FBT001  whose it is
     epoch, incarnation = (1, NEAR) if near else (2, FAR)
     return Hello(1, False, SESSION, incarnation, NOBODY, epoch, 1, ())._replace(**changes)
 
@@ -229,7 +229,7 @@ def hello_of(near: bool, **changes: object) -> Hello:  # noqa: FBT001  whose it 
     [{"version": 2}, {"session": NOBODY}, {"epoch": 3}, {"epoch": 1}, {"epoch": MOST}],
     ids=str,
 )
-def test_the_near_side_takes_no_hello_of_another_link(changes: dict[str, object]) -> None:
+def test_the_near_side_takes_no_hello_of_another_link(changes: dict[str, Any]) -> None:
     victim = Victim(near=True)
     with pytest.raises(ProtocolError):
         victim.feed(pack_hello(hello_of(near=False, **changes)))
@@ -242,7 +242,7 @@ def test_the_near_side_takes_no_hello_of_another_link(changes: dict[str, object]
     ids=str,
 )
 def test_the_far_side_goes_on_as_before_when_a_hello_is_not_for_it(
-    changes: dict[str, object],
+    changes: dict[str, Any],
 ) -> None:
     victim = greeted(near=False)
     victim.feed(frame(frames.OPEN, 1, FIRST_WINDOW, b"t"))
