@@ -1,5 +1,6 @@
 """One laptop's tunnel, as the relay has it: its streams, with a link or without. Python 3.6."""
 
+import os
 import sys
 import time
 from typing import Dict, FrozenSet, List, Optional, Set, Tuple
@@ -33,7 +34,7 @@ class Session:
         """All that the laptop was allowed to have dialled."""
         self._poll = poll
         self._budget = budget
-        self._mux = Mux(False, hello.session, hello.incarnation)
+        self._mux = Mux(False, hello.session, os.urandom(16))
         self._upstreams: "Dict[int, Upstream]" = {}
         self._told_stopped = False
 

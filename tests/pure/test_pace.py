@@ -169,7 +169,6 @@ def test_stalls_as_of_lost_packets_do_not_shrink_the_cap_for_ever() -> None:
     for _ in range(60):
         link.run(1)
         caps.append(link.near.pace.cap)
-    print(sorted(caps)[::6], link.rate(20))
     assert sorted(caps)[30] > 4 * LEAST_CAP
     assert link.rate(20) > 0.5
 
@@ -192,5 +191,4 @@ def test_a_path_that_became_longer_is_filled_again() -> None:
     link.run(5)
     link.up.delay = link.down.delay = 0.1
     link.run(60)
-    print(link.near.pace.best, link.near.pace.cap)
     assert link.rate(2) > 0.8
