@@ -160,6 +160,13 @@ class Launcher:
             now = self.clock.now()
             if isinstance(answer, Server):
                 return _only_by_token(answer)
+            for endpoint in found.endpoints:
+                if endpoint.place and (refused := self.refusal(endpoint.place)):
+                    look()  # in a container that ended there is no relay either
+                    raise ServerUnreachable(
+                        f"no relay could be started beside Jupyter: {refused.message}",
+                        hint="without one: relay = false in the config",
+                    )
             if now - start > self.start_timeout:
                 look()
                 raise JupyterNotReady(
@@ -174,12 +181,6 @@ class Launcher:
 
     def _answer(self, found: Found) -> Server | Rejected:
         """One cheap question until somebody answers at all, then all of them."""
-        for endpoint in found.endpoints:
-            if endpoint.place and (refused := self.refusal(endpoint.place)):
-                raise ServerUnreachable(
-                    f"no relay could be started beside Jupyter: {refused.message}",
-                    hint="without one: relay = false in the config",
-                )
         api = found.file.base_url + "api"
         if any(ask(self.connect, endpoint, api) for endpoint in found.endpoints):
             return verify(found, self.connect)
