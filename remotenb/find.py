@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +20,7 @@ from remotenb.spec import absolute
 from remotenb.ways import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from remotenb.clock import Clock
     from remotenb.decision import Plan
@@ -68,39 +69,56 @@ class Find:
     cut: Callable[[Cut], None]
     """Hears when a relay's link ends."""
 
-    def server(self, link: Link) -> tuple[Server, bool, Seen]:
-        """A server, found or started, and whether it was there; raises a :class:`RemotenbError`."""
-        with self.report.step(f"looking for a notebook on {link.host.name}"):
-            seen = self._look(link, self.wish.settings.container, verify=not self.wish.new)
-            seen.ways.check()
+    @contextmanager
+    def server(self, link: Link) -> Iterator[tuple[Server, bool, Ways]]:
+        """A server, found or started, whether it was there, and the ways to it.
+
+        The ways that nobody took end with the context. Raises a :class:`RemotenbError`.
+        """
+        with ExitStack() as stack:
+            with self.report.step(f"looking for a notebook on {link.host.name}"):
+                seen = self._look(link, self.wish.settings.container, verify=not self.wish.new)
+                stack.callback(seen.ways.close)
+                seen.ways.check()
+            server, reused = self._carried_out(link, seen)
+            yield server, reused, seen.ways
+
+    def _carried_out(self, link: Link, seen: Seen) -> tuple[Server, bool]:
         plan = self._decide(seen)
         match plan:
             case Reuse(server, others):
                 self._speak_of(server, others)
-                return server, True, seen
+                return server, True
             case StartServer(container):
                 where = f"container {container.name}" if container else link.host.name
                 self._speak_of_owner(container)
                 with self.report.step(f"starting Jupyter in {where}"):
-                    return self._launcher(link, seen).server(plan), False, seen
+                    return self._launcher(link, seen).server(plan), False
             case StartContainer(spec, existing):
                 runs = existing is not None and existing.running
                 how = "waiting for" if runs else "starting again" if existing else "starting"
                 with self.report.step(f"{how} container {spec.name} of {spec.image}"):
-                    return self._container(link, seen, plan), runs, seen
+                    return self._container(link, seen, plan), runs
             case Refuse(error):
                 raise error
 
-    def again(self, link: Link, before: Server, outage: float) -> tuple[Server, Seen]:
+    @contextmanager
+    def again(self, link: Link, before: Server, outage: float) -> Iterator[tuple[Server, Ways]]:
         """The server of a session that lost it ``outage`` seconds ago; nobody is asked."""
         name = before.container.name if before.container else None
         seen = self._look(link, name, verify=True)
-        servers = [one for one in seen.servers if bool(one.container) == bool(name)]
+        with closing(seen.ways):
+            servers = [one for one in seen.servers if bool(one.container) == bool(name)]
+            yield self._once_more(link, seen, servers, before, outage), seen.ways
+
+    def _once_more(
+        self, link: Link, seen: Seen, servers: Sequence[Server], before: Server, outage: float
+    ) -> Server:
         match decide_again(seen.probe, servers, before, self.wish, outage):
             case Reuse(server, _):
-                return server, seen
+                return server
             case StartContainer() as plan:
-                return self._container(link, seen, plan), seen
+                return self._container(link, seen, plan)
             case Refuse(error):
                 raise error
             case StartServer():  # pragma: no cover  decide_again never plans it
@@ -113,7 +131,11 @@ class Find:
         ways = Ways(link, probe, self.session, self.cut)
         for one in found:
             ways.expect(one.endpoints)
-        answers = verify_all(found, ways.connect) if verify else []
+        try:
+            answers = verify_all(found, ways.connect) if verify else []
+        except BaseException:
+            ways.close()
+            raise
         for answer in answers:
             if isinstance(answer, Rejected):
                 logger.info("left aside: %s: %s", answer.found.file.path, answer.reason)
@@ -137,11 +159,9 @@ class Find:
         return Launcher(
             link,
             seen.probe,
-            seen.ways.connect,
+            seen.ways,
             self.clock,
             settings.start_timeout,
-            seen.ways.expect,
-            seen.ways.refusal,
             settings.relay,
             absolute(settings.root_dir, home) if settings.root_dir else "",
         )

@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import queue
 import random
+import secrets
 import threading
 import time
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remotenb.clock import timestamp
-from remotenb.errors import LinkLost, RemotenbError, ServerGone
+from remotenb.errors import LinkError, LinkLost, RemotenbError, ServerGone
 from remotenb.jupyter import started
 from remotenb.notify import notify
 from remotenb.report import Dropped, Quiet, Restored, ServerRestarted, Waiting
@@ -83,7 +84,7 @@ class Keeper:
         inbox: queue.SimpleQueue[News],
     ) -> None:
         self._connect = connect
-        self._find = replace(find, report=Quiet(), people=None)
+        self._find = replace(find, report=Quiet(), people=None, session=_nobodys, cut=_unheard)
         self._tunnel = tunnel
         self._link = link
         self._inbox = inbox
@@ -100,7 +101,7 @@ class Keeper:
         self.outages = 0
         self.watch = ServerWatch(tunnel, inbox.put)
 
-    def happened(self, event: Event) -> None:
+    def happened(self, event: News) -> None:
         """Tell of something; from any thread."""
         if isinstance(event, Stop):
             self._stop.set()
@@ -228,6 +229,12 @@ class Keeper:
                 lost=attached is None or attached.lost > 0,
             )
         )
+        if attached is not None and attached.stopped:
+            self._connect.report.warning(
+                "relay_full",
+                "the relay could keep no more, and made the notebook wait with its output",
+                "nothing is lost; a cell that prints less, or to a file, would have gone on",
+            )
         self.watch.look()
         return Opened()
 
@@ -256,19 +263,16 @@ class Keeper:
         """The same place again; else wherever the server is now."""
         try:
             attached = self._tunnel.resume(link)
-        except (RemotenbError, TimeoutError, CancelledError) as error:
+        except LinkError as error:
             if not link.alive:
                 raise LinkLost("the connection broke again", hint="") from None
             logger.info("the relay is not there any more: %s", error)
             return self._recover(link)
-        if attached is None or attached.fresh:
-            self._until_it_answers(link)
-        return attached
-
-    def _until_it_answers(self, link: Link) -> None:
-        """The relay, or the carrier, is new: so the server may be."""
-        if started(self._tunnel.connect, self._tunnel.server) is None:
-            self._recover(link)
+        if attached is not None and not attached.fresh:
+            return attached
+        # the relay, or the carrier, is new: so the server may be
+        answers = started(self._tunnel.connect, self._tunnel.server) is not None
+        return attached if answers else self._recover(link)
 
     def _recover(self, link: Link) -> Attached | None:
         """Look around, as at the first connect, for the server that was there."""
@@ -276,8 +280,8 @@ class Keeper:
         if self._tunnel.relayed is not None:
             self._tunnel.relayed.detach("looking for the server")
         outage = time.monotonic() - self._dropped_at
-        server, seen = self._find.again(link, before, outage)
-        attached = self._tunnel.move(link, server, seen.ways)
+        with self._find.again(link, before, outage) as (server, ways):
+            attached = self._tunnel.move(link, server, ways)
         self._restarted(server)
         return attached
 
@@ -287,3 +291,12 @@ class Keeper:
             self._started = server.started
             self._tunnel.server = replace(self._tunnel.server, started=server.started)
             self._connect.report.tell(ServerRestarted(kernels_lost=True, server=server))
+
+
+def _nobodys(_place: str) -> bytes:
+    """A session of its own for each look around, so that it takes nobody's place at a relay."""
+    return secrets.token_bytes(16)
+
+
+def _unheard(_cut: Cut) -> None:
+    """The relays of a look around are let go with it."""

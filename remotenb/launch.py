@@ -37,13 +37,13 @@ from remotenb.setback import LOG_LINES, why_no_server, why_not_started
 from remotenb.text import one_line, tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from remotenb.clock import Clock
     from remotenb.decision import StartContainer, StartServer
-    from remotenb.jupyter import Connect
     from remotenb.model import Probe, Scan
     from remotenb.ssh.link import Link
+    from remotenb.ways import Ways
 
 logger = logging.getLogger(__name__)
 
@@ -72,14 +72,10 @@ class Launcher:
 
     link: Link
     probe: Probe
-    connect: Connect
+    ways: Ways
     clock: Clock
     start_timeout: float
     """Seconds from the start until the server must answer."""
-    expect: Callable[[Iterable[Endpoint], Container | None], None]
-    """Told of each way that ``connect`` will be asked for."""
-    refusal: Callable[[str], RemotenbError | None]
-    """Why there is no relay in a place."""
     relay: bool = True
     """Whether a relay will be beside the server: then it need not be reached from outside."""
     root_dir: str = ""
@@ -107,7 +103,7 @@ class Launcher:
                 raise why_not_started(done.err, user=self.probe.user)
             facts = records(done.out.decode("utf-8", "replace"))
             found = _found_in_new(plan, facts, relay=self.relay)
-            self.expect(found.endpoints, found.container)
+            self.ways.expect(found.endpoints, found.container)
             server = self._until_ready(found, lambda: self._look_at(spec.name))
             self._keep(spec.name)
         return server
@@ -136,7 +132,7 @@ class Launcher:
             raise why_no_server(facts, done.err, place, self.start_timeout)
         file = replace(files[0], token=Secret(token))
         found = _found_started(container, file, self.probe.host, relay=self.relay)
-        self.expect(found.endpoints, container)
+        self.ways.expect(found.endpoints, container)
         try:
             return self._until_ready(found, lambda: None)
         except BaseException:
@@ -161,7 +157,7 @@ class Launcher:
             if isinstance(answer, Server):
                 return _only_by_token(answer)
             for endpoint in found.endpoints:
-                if endpoint.place and (refused := self.refusal(endpoint.place)):
+                if endpoint.place and (refused := self.ways.refusal(endpoint.place)):
                     look()  # in a container that ended there is no relay either
                     raise ServerUnreachable(
                         f"no relay could be started beside Jupyter: {refused.message}",
@@ -182,8 +178,8 @@ class Launcher:
     def _answer(self, found: Found) -> Server | Rejected:
         """One cheap question until somebody answers at all, then all of them."""
         api = found.file.base_url + "api"
-        if any(ask(self.connect, endpoint, api) for endpoint in found.endpoints):
-            return verify(found, self.connect)
+        if any(ask(self.ways.connect, endpoint, api) for endpoint in found.endpoints):
+            return verify(found, self.ways.connect)
         return Rejected(found, found.obstacle or "nothing answers there")
 
     def _look_at(self, name: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from remotenb import browser
 from remotenb.clock import SystemClock, timestamp
+from remotenb.errors import LinkError, LinkLost
 from remotenb.find import Find, People
 from remotenb.keep import Keeper, News
 from remotenb.laptop import laptop_id
@@ -23,6 +24,7 @@ from remotenb.ssh.remembered import Remembered
 from remotenb.supervisor import PersonCame, Stop
 from remotenb.tunnel.listener import bind, ports_for
 from remotenb.tunnel.onetime import OneTimeLink
+from remotenb.tunnel.relayed import Cut
 from remotenb.tunnels import Tunnel
 from remotenb.ways import session_name
 
@@ -91,7 +93,11 @@ class Session:
 
     def add_forward(self, port: int) -> Forwarded:
         """Lead a local port to ``port`` where the server runs; raises :class:`PortTaken`."""
-        return self.tunnel.forward(port, self.host.login)
+        try:
+            self.tunnel.forward(self.host.login, port)
+        except LinkError as error:  # the port is ours all the same, and leads on when it is back
+            self.keeper.happened(Cut(LinkLost(error.message), float("inf")))
+        return next(one for one in self.tunnel.forwards if one.port == port)
 
     def wait(self) -> str:
         """Keep the tunnel open, through every outage, until :meth:`stop`; the reason.
@@ -173,16 +179,14 @@ class Connect:
             find = Find(
                 self.wish, self.report, self.people, self.clock, self._session_of(), inbox.put
             )
-            server, reused, seen = find.server(link)
-            tunnel = Tunnel(link, server, seen.ways, bind(self._ports(server)))
-            stack.callback(tunnel.close)
-            self._speak_of_relay(tunnel, seen.ways.refusal(server.endpoint.place or ""))
+            with find.server(link) as (server, reused, ways):
+                tunnel = Tunnel(link, server, ways, bind(self._ports(server)))
+                stack.callback(tunnel.close)
+                self._speak_of_relay(tunnel, ways.refusal(server.endpoint.place or ""))
+            tunnel.forward(self.host.login, *settings.forwards)
             keeper = Keeper(self, find, tunnel, link, inbox)
             stack.callback(keeper.close)
-            session = Session(self.host, reused, tunnel, keeper, stack.pop_all())
-        for port in settings.forwards:
-            session.add_forward(port)
-        return session
+            return Session(self.host, reused, tunnel, keeper, stack.pop_all())
 
     def link(self, *, prompting: bool, dialled: Future[socket.socket] | None = None) -> Link:
         """Connect and log in; a person is asked, and told, only if ``prompting``."""

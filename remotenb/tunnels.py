@@ -57,16 +57,16 @@ class Tunnel:
             return Forwards(self._link.transport).connect(endpoint)
         return self.relayed.carrier(endpoint).connect()
 
-    def forward(self, port: int, host: str) -> Forwarded:
-        """Lead a local port, of the same number if it is free, to ``port`` over there."""
-        if port not in self._forwards:
+    def forward(self, login: str, *ports: int) -> None:
+        """Lead local ports, of the same number where that is free, to ``ports`` over there."""
+        new = [port for port in dict.fromkeys(ports) if port not in self._forwards]
+        for port in new:
             container = self.server.container.name if self.server.container else ""
-            sock = bind((port, *ports_for(host, f"{container}:{port}")))
-            endpoint = replace(self.server.endpoint, port=port, secure=False)
-            self._forwards[port] = self._stack.enter_context(Listener(sock, self._to(endpoint)))
-            if self._place is not None and self.linked:
-                self.resume(self._link)  # the relay must be told that it may dial it
-        return Forwarded(port, self._forwards[port].port)
+            sock = bind((port, *ports_for(login, f"{container}:{port}")))
+            carrier = self._to(self._beside(port))
+            self._forwards[port] = self._stack.enter_context(Listener(sock, carrier))
+        if new and self._place is not None and self.linked:
+            self.resume(self._link)  # the relay must be told that it may dial them
 
     def hold(self) -> None:
         """The link is gone: what a carrier cannot keep is at least not refused."""
@@ -79,7 +79,7 @@ class Tunnel:
     def resume(self, link: Link) -> Attached | None:
         """Go on over ``link``, to the same server; None where nothing could be kept.
 
-        Raises a :class:`RemotenbError` or :class:`TimeoutError` when the relay is not to be had.
+        Raises a :class:`LinkError` when the relay is not to be had.
         """
         self._link = link
         if self.relayed is not None and self._place is not None:
@@ -101,7 +101,6 @@ class Tunnel:
             return None
         self.server = _by(server, place)
         self._place = ways.place(place)
-        ways.close()
         attached = attach(link, self._place, self.relayed, self._endpoints())
         self._lead_on()
         return attached
@@ -125,11 +124,12 @@ class Tunnel:
             self._place = ways.place(endpoint.place)
             self.server = _by(self.server, endpoint.place)
             return
-        ways.close()
 
     def _endpoints(self) -> list[Endpoint]:
-        main = self.server.endpoint
-        return [main, *(replace(main, port=port, secure=False) for port in self._forwards)]
+        return [self.server.endpoint, *(self._beside(port) for port in self._forwards)]
+
+    def _beside(self, port: int) -> Endpoint:
+        return replace(self.server.endpoint, port=port, secure=False)
 
     def _carrier(self) -> Carrier:
         carrier = self._to(self.server.endpoint)
@@ -144,7 +144,7 @@ class Tunnel:
         held, self._held = self._held, []
         self.listener.carrier = self._carrier()
         for port, listener in self._forwards.items():
-            listener.carrier = self._to(replace(self.server.endpoint, port=port, secure=False))
+            listener.carrier = self._to(self._beside(port))
         for one, listener in zip(held, (self.listener, *self._forwards.values()), strict=False):
             one.go_on(listener.carrier)
 

@@ -10,13 +10,12 @@ import hashlib
 import logging
 import secrets
 import threading
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remotenb import far
 from remotenb.engines.docker import LABEL_NAME, STATE_TARGET
-from remotenb.errors import RemotenbError, ServerUnreachable
+from remotenb.errors import LinkError, LinkLost, ServerUnreachable
 from remotenb.model import ON_HOST
 from remotenb.text import one_line
 from remotenb.tunnel.direct import Forwards
@@ -71,7 +70,7 @@ def place_in(container: Container, probe: Probe) -> Place:
 
 
 def attach(link: Link, place: Place, relayed: Relayed, targets: Iterable[Endpoint]) -> Attached:
-    """Carry ``relayed`` over ``link``; raises the last command's :class:`RemotenbError`."""
+    """Carry ``relayed`` over ``link``; raises a :class:`LinkError` when no command leads there."""
     allowed = sorted({(one.host, one.port) for one in targets})
     # a home may be shared by containers, and by machines: each place has a relay of its own name
     where = hashlib.sha256(f"{link.host.hostname}\0{place.name}".encode()).hexdigest()[:8]
@@ -82,11 +81,16 @@ def attach(link: Link, place: Place, relayed: Relayed, targets: Iterable[Endpoin
         try:
             channel = link.pipe((*argv, wish), far.shipment())
             return relayed.attach(channel, marker.encode()).result(ATTACH_TIMEOUT_S)
-        except (RemotenbError, TimeoutError, CancelledError) as error:
-            relayed.detach("the relay did not answer")
-            logger.info("no relay by way %d of %s: %s", number, place.name, one_line(str(error)))
-            if number == len(place.commands) or not link.alive:
-                raise
+        except TimeoutError:
+            why: LinkError = LinkLost(
+                f"the relay did not answer in {ATTACH_TIMEOUT_S:g} s", hint="is that machine busy?"
+            )
+        except LinkError as error:
+            why = error
+        relayed.detach(why.message)
+        logger.info("no relay by way %d of %s: %s", number, place.name, one_line(why.message))
+        if number == len(place.commands) or not link.alive:
+            raise why
     raise AssertionError(place)  # pragma: no cover  a place has a command
 
 
@@ -105,7 +109,7 @@ class Ways:
         self._targets: dict[str, set[Endpoint]] = {}
         self._containers: dict[str, Container] = {one.id: one for one in probe.containers}
         self._relays: dict[str, Relayed] = {}
-        self._refused: dict[str, RemotenbError] = {}
+        self._refused: dict[str, LinkError] = {}
         self._lock = threading.Lock()
         link.make_room = self.let_go
 
@@ -138,11 +142,8 @@ class Ways:
         """The relay of a place, for good; the others are let go. Raises :class:`OSError`."""
         relay = self._relay(name)
         with self._lock:
-            others = [one for one in self._relays.values() if one is not relay]
-            self._relays.clear()
-        for other in others:
-            other.close()
-        self._link.make_room = None
+            del self._relays[name]
+        self.close()
         return relay
 
     def let_go(self) -> None:
@@ -151,11 +152,14 @@ class Ways:
             relay.detach("making room")
 
     def close(self) -> None:
-        """End every relay that nobody took."""
-        for relay in self._relays.values():
+        """End every relay that nobody took; may be called twice."""
+        with self._lock:
+            relays, self._relays = list(self._relays.values()), {}
+        for relay in relays:
             relay.close()
+        self._link.make_room = None
 
-    def refusal(self, name: str) -> RemotenbError | None:
+    def refusal(self, name: str) -> LinkError | None:
         """Why there is no relay in that place."""
         return self._refused.get(name)
 
@@ -178,13 +182,10 @@ class Ways:
             relay = relay or Relayed(self._session(name), self._link.host.name, self._cut)
             try:
                 attach(self._link, self.place(name), relay, self._targets.get(name, ()))
-            except RemotenbError as error:
+            except LinkError as error:
                 self._refused[name] = error
                 relay.close()
                 raise ConnectionError(error.message) from None
-            except (TimeoutError, CancelledError):
-                relay.close()
-                raise ConnectionError("the relay did not answer") from None
             self._relays[name] = relay
             return relay
 

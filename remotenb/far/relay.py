@@ -145,27 +145,22 @@ class Relay:
         if one.kind != frames.HELLO:
             raise ProtocolError("a link must begin with HELLO")
         hello = unpack_hello(one.payload)
-        if hello.version != frames.VERSION:
-            raise ProtocolError("version %d is not spoken here" % hello.version)
-        session = self._sessions.get(hello.session)
-        past: "FrozenSet[bytes]" = session.past if session else frozenset()
-        if session and session.incarnation != hello.incarnation and hello.incarnation not in past:
-            past |= {session.incarnation}
-            session.close()
-            self._leave(session)
-            session = None
-        if session is None:
-            session = Session(hello, past, self._poll, self._budget)
-            self._sessions[hello.session] = session
-        if hello.incarnation in past or hello.epoch <= session.epoch:
+        before = self._sessions.get(hello.session)
+        past: "FrozenSet[bytes]" = before.past if before else frozenset()
+        if hello.incarnation in past:
             raise ProtocolError("superseded")
-        self._leave(session)
+        session = before
+        if session is None or session.incarnation != hello.incarnation:
+            past |= {session.incarnation} if session else set()
+            session = Session(hello, past, self._poll, self._budget)
+        old = before.carrier if before else None
+        session.attach(carrier, hello, now)  # until here nothing has changed for anybody
+        if before is not None and session is not before:
+            before.close()
+        self._sessions[hello.session] = session
         carrier.session = hello.session
-        session.attach(carrier, hello, now)
-
-    def _leave(self, session: Session) -> None:
-        if session.carrier is not None:
-            self._drop(session.carrier)
+        if old is not None:
+            self._drop(old)
 
     def _drop(self, carrier: Carrier) -> None:
         """A link is over; its session waits for the next."""

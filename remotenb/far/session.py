@@ -28,7 +28,6 @@ class Session:
         self.incarnation = hello.incarnation
         self.past = past
         """Processes of the laptop that had this session before: they may not come back."""
-        self.epoch = 0
         self.carrier: "Optional[Carrier]" = None
         self.targets: "Set[Target]" = set()
         """All that the laptop was allowed to have dialled."""
@@ -39,12 +38,12 @@ class Session:
         self._told_stopped = False
 
     def attach(self, carrier: Carrier, hello: Hello, now: float) -> None:
-        """Go on over a new link."""
-        self.carrier = carrier
-        self.epoch = hello.epoch
-        self.targets.update(carrier.targets)
+        """Go on over a new link; raises :class:`ProtocolError` and goes on over the old one."""
         held = self._held
-        self._handle(self._mux.accept(hello, now))
+        events = self._mux.accept(hello, now)
+        self.carrier = carrier
+        self.targets.update(carrier.targets)
+        self._handle(events)
         carrier.put(self._mux.pull(now, 0))
         carrier.put(frames.status(held, stopped=self._stopped))
 

@@ -25,7 +25,11 @@ OUT_BYTES = 128 << 10
 class ByteChannel(Protocol):
     """What a link needs of paramiko's channel."""
 
-    def fileno(self) -> int: ...  # noqa: D102  paramiko's own, here and below
+    @property
+    def closed(self) -> bool: ...  # noqa: D102  paramiko's own, here and below
+    @property
+    def eof_received(self) -> int: ...  # noqa: D102
+    def fileno(self) -> int: ...  # noqa: D102
     def recv(self, nbytes: int) -> bytes: ...  # noqa: D102
     def recv_ready(self) -> bool: ...  # noqa: D102
     def recv_stderr(self, nbytes: int) -> bytes: ...  # noqa: D102
@@ -61,16 +65,11 @@ class Pipe:
             self.complaint += self._channel.recv_stderr(4096)
             del self.complaint[:-4096]
         if not self._channel.recv_ready():
-            return b"" if not self._at_end() else None
+            return None if self._channel.eof_received or self._channel.closed else b""
         data = self._channel.recv(CHUNK)
         if not data:
             return None
         return data if self._marker is None else self._behind_marker(data)
-
-    def _at_end(self) -> bool:
-        return bool(
-            getattr(self._channel, "eof_received", False) or getattr(self._channel, "closed", False)
-        )
 
     def _behind_marker(self, data: bytes) -> bytes | None:
         assert self._marker is not None  # noqa: S101  the caller has looked

@@ -46,6 +46,8 @@ class Attached:
 
     held: int
     """Bytes that the far side had kept for us."""
+    stopped: bool
+    """It could keep no more, and stopped reading from the server."""
     fresh: bool
     """The far side knew nothing of this session: its relay is a new one."""
     lost: int
@@ -76,10 +78,8 @@ class Relayed:
         self._epoch = 0
         self.replayed = 0
         """Bytes that the far side had kept for us, all links together."""
-        self.far_held = 0
-        """Bytes that the far side said it holds."""
-        self.full = False
-        """The far side stopped reading from the server: it may hold no more."""
+        self.held = 0
+        """Bytes that wait here for the far side, as of a moment ago."""
         self._posted: deque[Callable[[], None]] = deque()
         self._ended = False
         self._suspected = NEVER
@@ -125,11 +125,6 @@ class Relayed:
         return self._pipe is not None and self._attaching is None
 
     @property
-    def held(self) -> int:
-        """Bytes that wait here for the far side."""
-        return self._mux.held
-
-    @property
     def rtt(self) -> float:
         """Seconds; 0 when nothing was measured yet."""
         return self._mux.pace.rtt
@@ -164,6 +159,7 @@ class Relayed:
                 self._posted.popleft()()
             now = time.monotonic()
             self._look_after_link(now)
+            self.held = self._mux.held
             self._connections.linked = self.linked
             self._connections.look_after_held(now)
             self._connections.watch()
@@ -213,7 +209,8 @@ class Relayed:
             return
         try:
             for one in self._decoder.feed(data):
-                self._handle(self._mux.receive(one, now), now)
+                if pipe is self._pipe:  # a frame before it may have been the end
+                    self._handle(self._mux.receive(one, now), now)
         except ProtocolError as error:
             self._cut(f"the relay makes no sense: {error}", now)
 
@@ -222,7 +219,10 @@ class Relayed:
         self._suspected = time.monotonic()
 
     def _cut(self, cause: str, now: float) -> None:
-        why = SessionTaken(cause) if cause == SUPERSEDED else LinkLost(cause)
+        why: LinkError = LinkLost(cause)
+        if cause == SUPERSEDED:
+            hint = "remotenb status shows it"
+            why = SessionTaken("another remotenb of this laptop carries this on", hint=hint)
         attaching, silence = self._attaching, self._mux.silence(now)
         self._let_go(why)
         if attaching is None:
@@ -261,14 +261,13 @@ class Relayed:
                 self._connections.happened(event, now)
 
     def _status(self, status: Status) -> None:
-        self.far_held, self.full = status.held, status.stopped
         if self._attaching is None:
             return
         attaching, self._attaching = self._attaching, None
         if self._epoch > 1:
             self.replayed += status.held
         self._connections.link_is_back()
-        attaching.set_result(Attached(status.held, self._fresh, self._lost))
+        attaching.set_result(Attached(status.held, status.stopped, self._fresh, self._lost))
 
 
 @dataclass(frozen=True, slots=True)

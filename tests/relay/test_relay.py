@@ -130,7 +130,7 @@ def test_a_new_process_of_the_same_laptop_ends_the_connections_of_the_old_one(
     scene.beside.link(new)
     assert ended.wait(10)
     until(lambda: scene.cuts, "the old one's end")
-    with pytest.raises(Exception, match="superseded"):
+    with pytest.raises(Exception, match="another remotenb"):
         scene.beside.link(old)
 
 
