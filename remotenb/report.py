@@ -6,10 +6,13 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from remotenb.text import plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from remotenb.errors import RemotenbError
     from remotenb.model import Server
 
 LinkState = Literal["up", "reconnecting", "waiting"]
@@ -179,6 +182,17 @@ def members(event: Event) -> dict[str, object]:  # noqa: PLR0911  one for each e
             return {"event": "waiting", "for": event.what, "hint": event.hint}
         case Closed():
             return {"event": "closed", "reason": event.reason}
+
+
+def error_members(error: RemotenbError) -> dict[str, object]:
+    """The members of an ``error`` event; text of the far side made fit for a terminal."""
+    return {
+        "code": error.code,
+        "error": type(error).__name__,
+        "message": plain(error.message),
+        "hint": plain(error.hint),
+        "detail": plain(error.detail) or None,
+    }
 
 
 def event_of(facts: Mapping[str, object]) -> Event | None:

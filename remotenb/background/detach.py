@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LOOK_EVERY_S = 0.05
-STOP_TIMEOUT_S = 5.0
 
 PARTING = "It goes on in the background: remotenb status, open, disconnect."
 
@@ -29,18 +28,20 @@ def start(argv: Sequence[str]) -> int:
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
         subprocess, "CREATE_NO_WINDOW", 0
     )
+    ours, theirs = os.pipe()
     process = subprocess.Popen(  # noqa: S603  ourselves
         [sys.executable, "-m", "remotenb", *argv],
-        stdout=subprocess.PIPE,
+        stdout=theirs,
         env={**os.environ, MARK: "1"},
         start_new_session=sys.platform != "win32",
         creationflags=flags,
     )
+    os.close(theirs)
     try:
-        assert process.stdout is not None  # noqa: S101  a pipe
-        while data := os.read(process.stdout.fileno(), 1 << 16):
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+        with os.fdopen(ours, "rb", 0) as said:
+            while data := said.read(1 << 16):
+                sys.stdout.buffer.write(data)
+                sys.stdout.buffer.flush()
         return _after(process)
     except BaseException:
         process.terminate()
@@ -59,8 +60,8 @@ def _after(process: subprocess.Popen[bytes]) -> int:
 
 
 def wanted() -> bool:
-    """Whether this process is the one."""
-    return os.environ.get(MARK) == "1"
+    """Whether this process is the one; nothing that it starts is. To be asked once."""
+    return os.environ.pop(MARK, "") == "1"
 
 
 def let_go() -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from remotenb.clock import timestamp
-from remotenb.report import Ready, members
+from remotenb.report import Ready, error_members, members
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from remotenb.errors import RemotenbError
     from remotenb.report import Event, Reporter
 
 LOG_LIMIT = 1 << 20
 WAITING_EVENTS = 1000
-"""For a listener that does not listen; then it is let go."""
+"""For a listener that is slow; what is older is dropped for it."""
 
 Listener = queue.Queue[dict[str, object] | None]
 
@@ -52,11 +53,15 @@ class Hub:
             facts |= {"url": event.address}
         self._hand_on(facts)
 
+    def fail(self, error: RemotenbError) -> None:
+        """The session ends by ``error``: for all but the terminal, which will show it anyway."""
+        self._hand_on({"event": "error", **error_members(error)})
+
     def end(self) -> None:
         """Nothing more will come."""
         with self._lock:
             for listener in self._listeners:
-                listener.put(None)
+                _put(listener, None)
 
     @contextmanager
     def listening(self) -> Iterator[Listener]:
@@ -75,10 +80,7 @@ class Hub:
         with self._lock:
             self._write(facts)
             for listener in self._listeners:
-                try:
-                    listener.put_nowait(facts)
-                except queue.Full:
-                    continue
+                _put(listener, facts)
 
     def _write(self, facts: dict[str, object]) -> None:
         if self._log is None:
@@ -94,3 +96,15 @@ class Hub:
                 )
         except OSError:
             self._log = None  # a full disk must not end a session
+
+
+def _put(listener: Listener, facts: dict[str, object] | None) -> None:
+    """Never waits: nobody who listens may hold the session up."""
+    while True:
+        try:
+            return listener.put_nowait(facts)
+        except queue.Full:
+            try:
+                listener.get_nowait()
+            except queue.Empty:
+                continue

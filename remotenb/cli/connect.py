@@ -84,7 +84,8 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
     stopping.utf8_streams()
     stopping.stop_like_ctrl_c()
     options.set_up_logging(verbose)
-    if detach and not background.wanted():
+    in_background = background.wanted()
+    if detach and not in_background:
         return background.start(sys.argv[1:])
     inner = reporter(as_json=as_json)
     report = Hub(inner, state.log_path(host))
@@ -104,7 +105,7 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
             return joining.join(file, connect, inner, detach=detach, started=start)
         with connect.open() as session, held_open(connect, session, report):
             turn.close()
-            return hold(connect, session, inner, started=start)
+            return hold(connect, session, inner, started=start, in_background=in_background)
 
 
 def _planned(  # noqa: PLR0913  what the options say, taken apart
@@ -200,6 +201,9 @@ def held_open(connect: Connect, session: Session, hub: Hub) -> Iterator[None]:
     state.write(file)
     try:
         yield
+    except RemotenbError as error:
+        hub.fail(error)
+        raise
     finally:
         state.forget(file)
         control.close()
@@ -212,6 +216,7 @@ def hold(
     *,
     started: float,
     parting: str = NOTEBOOK_GOES_ON,
+    in_background: bool = False,
 ) -> int:
     """Tell that it is ready, open the browser, and hold the tunnel until somebody stops us."""
     try:
@@ -220,8 +225,8 @@ def hold(
         opened = connect.wish.settings.browser and session.open_browser()
         if isinstance(shown, Terminal):
             show_address(shown, ready.url, opened=opened)
-            shown.say(background.PARTING if background.wanted() else parting)
-        if background.wanted():
+            shown.say(background.PARTING if in_background else parting)
+        if in_background:
             background.let_go()
         connect.report.tell(Closed(session.wait()))
     except KeyboardInterrupt as interrupt:

@@ -17,6 +17,7 @@ from remotenb.report import (
     ServerGone,
     ServerRestarted,
     Waiting,
+    error_members,
     members,
 )
 from remotenb.text import plain
@@ -151,12 +152,10 @@ def _print(console: Console, markup: str) -> None:
 
 def print_error(error: RemotenbError, *, as_json: bool) -> None:
     """The one place where an error is shown."""
-    message, hint, detail = plain(error.message), plain(error.hint), plain(error.detail)
     if as_json:
-        facts = {"code": error.code, "error": type(error).__name__, "message": message}
-        emit(event="error", **facts, hint=hint, detail=detail or None)
-    for line in detail.splitlines():
+        emit(event="error", **error_members(error))
+    for line in plain(error.detail).splitlines():
         print(f"  | {line}", file=sys.stderr)
-    print(f"remotenb: {message}", file=sys.stderr)
-    if hint:
-        print(f"  hint: {hint}", file=sys.stderr)
+    print(f"remotenb: {plain(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(f"  hint: {plain(error.hint)}", file=sys.stderr)

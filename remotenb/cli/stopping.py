@@ -15,6 +15,8 @@ NAMES = ("SIGTERM", "SIGHUP", "SIGBREAK")
 def stop_like_ctrl_c() -> None:
     """From now on SIGTERM, SIGHUP and Ctrl-Break raise :class:`KeyboardInterrupt`, as SIGINT does.
 
+    One is enough: a terminal that closes may send two of them, and the second must not interrupt
+    the end that the first one began. Ctrl-C still can.
     A shell that starts us in the background sets SIGINT to be ignored; then that is undone too.
     """
     for name in ("SIGINT", *NAMES):
@@ -24,6 +26,10 @@ def stop_like_ctrl_c() -> None:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
+    for name in NAMES:
+        other = getattr(signal, name, None)
+        if other is not None:
+            signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt(number)
 
 
