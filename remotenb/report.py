@@ -6,13 +6,13 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from remotenb.errors import RemotenbError
 from remotenb.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from remotenb.errors import RemotenbError
     from remotenb.model import Server
 
 LinkState = Literal["up", "reconnecting", "waiting"]
@@ -193,6 +193,20 @@ def error_members(error: RemotenbError) -> dict[str, object]:
         "hint": plain(error.hint),
         "detail": plain(error.detail) or None,
     }
+
+
+def error_of(facts: Mapping[str, object]) -> RemotenbError:
+    """The error that :func:`error_members` made ``facts`` of."""
+    kinds = {kind.__name__: kind for kind in _family(RemotenbError)}
+    kind = kinds.get(str(facts.get("error")), RemotenbError)
+    detail = str(facts.get("detail") or "")
+    return kind(str(facts.get("message")), hint=str(facts.get("hint")), detail=detail)
+
+
+def _family(kind: type[RemotenbError]) -> Iterator[type[RemotenbError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _family(child)
 
 
 def event_of(facts: Mapping[str, object]) -> Event | None:

@@ -15,8 +15,8 @@ import secrets
 import socket
 import struct
 import sys
-import tempfile
 import threading
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -38,9 +38,6 @@ REQUEST_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 15.0
 UNIX: int = getattr(socket, "AF_UNIX", -1)
 """Windows' Python has none."""
-
-PATH_LIMIT = 100
-"""Bytes of a unix socket's path; the kernel takes 107."""
 
 Facts = dict[str, object]
 
@@ -80,13 +77,12 @@ class Control:
 
     def _listen_by_path(self, folder: Path) -> None:
         path = folder / f"{os.getpid()}.sock"
-        if len(os.fsencode(path)) > PATH_LIMIT:
-            path = Path(tempfile.mkdtemp(prefix="remotenb-")) / "control"
         path.unlink(missing_ok=True)
         self._sock = socket.socket(UNIX)
         before = os.umask(0o177)
         try:
-            self._sock.bind(str(path))
+            with _short(path) as address:
+                self._sock.bind(address)
         finally:
             os.umask(before)
         self._sock.listen(8)
@@ -101,8 +97,6 @@ class Control:
         """Answer no more; who listens is told that it is over."""
         self._hub.end()
         self._sock.close()
-        if not self._secret:
-            Path(self.address).unlink(missing_ok=True)
 
     def _accept(self) -> None:
         while True:
@@ -167,26 +161,45 @@ class Control:
                 yield event
 
 
+def dial(address: str) -> socket.socket:
+    """A connection to a session's control; raises :class:`OSError`."""
+    port, _, _ = address.partition(":")
+    if port.isdigit():
+        return socket.create_connection(("127.0.0.1", int(port)), REQUEST_TIMEOUT_S)
+    sock = socket.socket(UNIX)
+    sock.settimeout(REQUEST_TIMEOUT_S)
+    try:
+        with _short(Path(address)) as name:
+            sock.connect(name)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def ask(address: str, what: str, **more: object) -> Iterator[Facts]:
     """Ask a session; its answers. Raises :class:`OSError` when nobody is there."""
-    port, _, secret = address.partition(":")
-    if port.isdigit():
-        sock = socket.create_connection(("127.0.0.1", int(port)), REQUEST_TIMEOUT_S)
-    else:
-        sock = socket.socket(UNIX)
-        sock.settimeout(REQUEST_TIMEOUT_S)
-    with sock:
-        if not port.isdigit():
-            sock.connect(address)
+    secret = address.partition(":")[2]
+    with dial(address) as sock:
         request = {"version": VERSION, "ask": what, "secret": secret, **more}
         sock.sendall(json.dumps(request).encode() + b"\n")
-        sock.settimeout(ANSWER_TIMEOUT_S)
+        sock.settimeout(REQUEST_TIMEOUT_S if what == "status" else ANSWER_TIMEOUT_S)
         with sock.makefile("rb") as lines:
             while line := lines.readline(LINE_LIMIT):
                 facts = json.loads(line)
                 if "error" in facts and "event" not in facts:
                     raise UsageError(str(facts["error"]), hint=str(facts.get("hint", "")))
                 yield facts
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """``path``, by its folder's descriptor: a unix socket's address has room for 107 bytes."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def _read_line(client: socket.socket) -> Facts:

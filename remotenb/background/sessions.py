@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def live(host: str | None = None) -> list[tuple[SessionFile, Facts]]:
-    """Each session that answers, and its status; the files of the others are removed."""
+    """Each session that answers, and its status; the files of those that are over are removed."""
     found = []
     for file in state.read_all():
         if host is not None and file.host != host:
@@ -26,10 +26,11 @@ def live(host: str | None = None) -> list[tuple[SessionFile, Facts]]:
         try:
             found.append((file, first(file, "status")))
         except RemotenbError as error:
-            logger.warning("%s", error.message)
-        except (OSError, ValueError, LookupError) as error:
-            logger.info("the session at port %d is over: %s", file.local_port, error)
-            state.forget(file)
+            if isinstance(error.__cause__, (ConnectionRefusedError, FileNotFoundError)):
+                logger.info("the session at port %d is over", file.local_port)
+                state.forget(file)
+            elif file.path.exists():  # else it ended while it was asked
+                logger.warning("%s", error.message)
     return found
 
 
@@ -44,12 +45,26 @@ def one(host: str) -> SessionFile:
 
 
 def first(file: SessionFile, what: str, **more: object) -> Facts:
-    """The one answer of a session; raises :class:`OSError` or :class:`LookupError` for none."""
-    for answer in control.ask(file.address, what, **more):
+    """The one answer of a session; raises :class:`LocalError` when it gives none."""
+    for answer in _answers(file, what, **more):
         return answer
-    raise LookupError(what)
+    raise LocalError(_silent(file), hint="remotenb status")
 
 
 def watch(file: SessionFile) -> Iterator[Facts]:
-    """The events of a session until its end."""
-    return (answer for answer in control.ask(file.address, "watch") if answer)
+    """The events of a session from now on, until its end; raises :class:`LocalError`."""
+    answers = _answers(file, "watch")
+    next(answers, None)  # says that it listens
+    return (answer for answer in answers if answer)
+
+
+def _answers(file: SessionFile, what: str, **more: object) -> Iterator[Facts]:
+    try:
+        yield from control.ask(file.address, what, **more)
+    except (OSError, ValueError) as error:
+        hint = f"kill {file.pid}, if it is stopped or hangs"
+        raise LocalError(_silent(file), hint=hint) from error
+
+
+def _silent(file: SessionFile) -> str:
+    return f"the session of {file.host} at port {file.local_port} (pid {file.pid}) does not answer"

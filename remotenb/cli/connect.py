@@ -209,7 +209,7 @@ def held_open(connect: Connect, session: Session, hub: Hub) -> Iterator[None]:
         control.close()
 
 
-def hold(
+def hold(  # noqa: PLR0913  whom it tells, and how
     connect: Connect,
     session: Session,
     shown: Reporter,

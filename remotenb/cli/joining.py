@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from remotenb import browser
 from remotenb.background import sessions
+from remotenb.background.detach import PARTING
 from remotenb.cli import stopping
 from remotenb.cli.output import Terminal, emit
-from remotenb.report import Closed, event_of
+from remotenb.errors import LocalError
+from remotenb.report import Closed, error_of, event_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remotenb.background.control import Facts
     from remotenb.background.state import SessionFile
     from remotenb.report import Reporter
@@ -36,24 +40,40 @@ def find(connect: Connect) -> SessionFile | None:
 def join(
     file: SessionFile, connect: Connect, shown: Reporter, *, detach: bool, started: float
 ) -> int:
-    """Show the session's events until it ends, or Ctrl-C ends the showing."""
+    """Show the session's events until it ends, or Ctrl-C ends the showing.
+
+    Raises the :class:`RemotenbError` that ended the session.
+    """
     try:
+        events = sessions.watch(file)
         for port in connect.wish.settings.forwards:
             sessions.first(file, "forward", port=port)
-        events = sessions.watch(file)
         ready = sessions.first(file, "ready")
         ready |= {"joined": True, "elapsed": round(time.monotonic() - started, 3)}
-        _show_ready(file, ready, connect, shown)
-        if detach:
-            return 0
-        for facts in events:
-            _show(facts, shown)
+        _show_ready(file, ready, connect, shown, detach=detach)
+        if not detach:
+            _follow(file, events, shown)
     except KeyboardInterrupt as interrupt:
         shown.tell(Closed(stopping.reason(interrupt)))
     return 0
 
 
-def _show_ready(file: SessionFile, ready: Facts, connect: Connect, shown: Reporter) -> None:
+def _follow(file: SessionFile, events: Iterator[Facts], shown: Reporter) -> None:
+    for facts in events:
+        if facts.get("event") == "error":
+            raise error_of(facts)
+        _show(facts, shown)
+        if facts.get("event") == "closed":
+            return
+    raise LocalError(
+        f"the session's process ({file.pid}) ended without a word",
+        hint=f"remotenb connect {file.host} begins another; the notebook goes on",
+    )
+
+
+def _show_ready(
+    file: SessionFile, ready: Facts, connect: Connect, shown: Reporter, *, detach: bool
+) -> None:
     if not isinstance(shown, Terminal):
         emit(**ready)
         return
@@ -64,7 +84,7 @@ def _show_ready(file: SessionFile, ready: Facts, connect: Connect, shown: Report
     if not opened:
         shown.say("Open this in your browser:")
         print(ready["url"])  # noqa: T201  data, for stdout
-    shown.say("Ctrl-C ends the showing; the session goes on.")
+    shown.say(PARTING if detach else "Ctrl-C ends the showing; the session goes on.")
 
 
 def _show(facts: Facts, shown: Reporter) -> None:

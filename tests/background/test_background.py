@@ -16,6 +16,9 @@ import psutil
 import pytest
 
 from remotenb.background import control
+from remotenb.background.hub import WAITING_EVENTS, Hub
+from remotenb.report import Closed, Quiet
+from tests.laptop import Laptop
 from tests.notebook import get
 from tests.rig.failures import until
 
@@ -23,8 +26,6 @@ assert sys.platform != "win32"  # unix sockets and signals
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.laptop import Laptop
 
 DETACHED = ("connect", "box", "--engine", "host", "-d", "--json", "--no-browser")
 
@@ -98,6 +99,59 @@ def test_who_joined_sees_the_sessions_end(laptop: Laptop) -> None:
         assert event is not None
         assert (event["event"], event["reason"]) == ("closed", "disconnected")
         assert joined.process.wait(10) == 0
+
+
+def test_who_joined_is_told_when_the_sessions_process_is_killed(laptop: Laptop) -> None:
+    detached(laptop)
+    (row,) = status(laptop)
+    with laptop.connected("box", "--engine", "host") as joined:
+        os.kill(row["pid"], signal.SIGKILL)
+        error = joined.wait_for("error", 10)
+        assert str(row["pid"]) in error["message"]
+        assert joined.process.wait(10) == error["code"] == 5
+
+
+def test_a_terminal_that_closes_with_two_signals_ends_the_session_once(laptop: Laptop) -> None:
+    with laptop.connected("box", "--engine", "host") as session:
+        session.process.send_signal(signal.SIGHUP)
+        assert session.stop(signal.SIGTERM) == 0
+        assert session.events[-1]["event"] == "closed"
+        assert session.events[-1]["reason"] in {"hangup", "terminated"}
+    assert status(laptop) == []
+
+
+def test_a_session_that_is_stopped_is_said_and_not_forgotten(laptop: Laptop) -> None:
+    detached(laptop)
+    (row,) = status(laptop)
+    os.kill(row["pid"], signal.SIGSTOP)
+    try:
+        done = laptop.run("status")
+        assert (done.code, done.out) == (0, "")
+        assert "does not answer" in done.err
+        assert str(row["pid"]) in done.err
+    finally:
+        os.kill(row["pid"], signal.SIGCONT)
+    assert len(status(laptop)) == 1
+
+
+def test_a_home_with_a_long_name_has_sessions_too(laptop: Laptop) -> None:
+    home = laptop.home / ("x" * 100)
+    home.mkdir()
+    deep = Laptop(home, laptop.ssh_config)
+    detached(deep)
+    assert len(status(deep)) == 1
+    assert deep.run("disconnect", "box").code == 0
+    until(lambda: not list(sessions_folder(deep).glob("*.sock")), "the socket's end")
+
+
+def test_a_listener_that_does_not_listen_holds_nobody_up() -> None:
+    hub = Hub(Quiet())
+    with hub.listening() as events:
+        for _ in range(2 * WAITING_EVENTS):
+            hub.tell(Closed("test"))
+        hub.end()
+        assert events.qsize() == WAITING_EVENTS
+        assert [events.get() for _ in range(WAITING_EVENTS)][-1] is None
 
 
 def test_two_connects_at_once_make_one_session(laptop: Laptop) -> None:
@@ -189,8 +243,7 @@ def test_a_request_that_makes_no_sense_harms_nothing(laptop: Laptop, request_lin
     detached(laptop)
     (file,) = sessions_folder(laptop).glob("*.json")
     address = json.loads(file.read_text())["address"]
-    with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.connect(address)
+    with control.dial(address) as stranger:
         stranger.settimeout(10)
         try:
             stranger.sendall(request_line)
@@ -206,8 +259,7 @@ def test_a_session_of_another_version_is_said(laptop: Laptop) -> None:
     detached(laptop)
     (file,) = sessions_folder(laptop).glob("*.json")
     address = json.loads(file.read_text())["address"]
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(address)
+    with control.dial(address) as client:
         client.sendall(json.dumps({"version": control.VERSION + 1, "ask": "status"}).encode())
         client.sendall(b"\n")
         assert "another version" in json.loads(client.makefile().readline())["error"]

@@ -119,12 +119,19 @@ def test_a_server_that_comes_back_is_found_again_at_the_same_address(
     assert ours.notebook.run("print(6 * 7)") == "42\n"
 
 
-def test_a_container_that_is_removed_is_told_as_gone(ours: Remotenb, box: Box) -> None:
-    box.docker("rm", "-f", ours.container)
-    gone = ours.connected.wait_for("server_gone", 20)
-    assert gone["reason"]
-    assert gone["hint"]
-    assert ours.connected.process.wait(10) == 6
+def test_a_container_that_is_removed_is_told_as_gone_to_all_who_watch(
+    ours: Remotenb, laptop: Laptop, box: Box
+) -> None:
+    with laptop.connected("gpu-box") as joined:
+        assert joined.ready["joined"] is True
+        box.docker("rm", "-f", ours.container)
+        for one in (ours.connected, joined):
+            gone = one.wait_for("server_gone", 20)
+            assert gone["reason"]
+            assert gone["hint"]
+            error = one.wait_for("error", 10)
+            assert (error["error"], error["code"]) == ("ServerGone", 6)
+            assert one.process.wait(10) == 6
 
 
 def test_a_download_through_a_cut_is_whole(ours: Remotenb, lab: Lab, box: Box) -> None:

@@ -90,6 +90,10 @@ def test_random_faults_lose_nothing_and_nothing_grows(lab: Lab, laptop: Laptop) 
         downloads.over = True
         assert downloads.whole > 0
         assert not downloads.broken
+        print(
+            f"{len(costs)} faults, {downloads.whole} downloads of {MEGABYTES} MB; memory, threads,"
+        )
+        print(f"descriptors after the first fault {costs[0]}, after the last {costs[-1]}")
         early, late = costs[min(2, len(costs) - 1)], costs[-1]
         assert late[0] < early[0] + GROWTH_BYTES, costs
         assert late[1] < early[1] + 6, costs
