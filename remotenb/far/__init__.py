@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     "frames",
+    "events",
     "pace",
     "stream",
     "mux",

@@ -6,9 +6,10 @@ come out.
 """
 
 from collections import OrderedDict
-from typing import Dict, List, NamedTuple, Optional, Set, Union
+from typing import Dict, List, Optional, Set
 
 from remotenb.far import frames
+from remotenb.far.events import Bye, Ended, Event, Opened, Received, Refused, Reset, Status
 from remotenb.far.frames import Entry, Frame, Hello, ProtocolError, frame, pack_hello, unpack_hello
 from remotenb.far.pace import PING_IDLE_S, Pace
 from remotenb.far.stream import LAST_WINDOW, Stream, Turns
@@ -24,53 +25,6 @@ ANSWERS = 4 * frames.MAX_STREAMS
 
 NOBODY = bytes(16)
 NEVER = float("inf")
-
-
-class Opened(NamedTuple):
-    """The near side opened a stream to ``target``."""
-
-    stream: int
-    target: bytes
-
-
-class Received(NamedTuple):
-    """The next bytes of a stream; say with :meth:`Mux.consumed` when they are dealt with."""
-
-    stream: int
-    data: bytes
-
-
-class Ended(NamedTuple):
-    """The peer sends nothing more on this stream; the other direction goes on."""
-
-    stream: int
-
-
-class Reset(NamedTuple):
-    """The stream is over, in both directions, and what was under way is lost."""
-
-    stream: int
-
-
-class Refused(NamedTuple):
-    """The far side does not take this link."""
-
-    reason: str
-
-
-class Bye(NamedTuple):
-    """The near side is done with this session."""
-
-
-class Status(NamedTuple):
-    """What the far side holds for the near one."""
-
-    held: int
-    stopped: bool
-    """It stopped reading from the server, because it holds all that it may."""
-
-
-Event = Union[Hello, Opened, Received, Ended, Reset, Refused, Bye, Status]
 
 
 class Mux:

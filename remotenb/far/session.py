@@ -9,8 +9,9 @@ assert sys.platform != "win32"  # noqa: S101  for mypy: this runs on servers
 
 from remotenb.far import frames
 from remotenb.far.carrier import Carrier
+from remotenb.far.events import Bye, Ended, Event, Opened, Received, Reset
 from remotenb.far.frames import Frame, Hello
-from remotenb.far.mux import NEVER, Bye, Ended, Event, Mux, Opened, Received, Reset
+from remotenb.far.mux import NEVER, Mux
 from remotenb.far.poll import READ, WRITE, Poll, Ready
 from remotenb.far.spool import Budget
 from remotenb.far.upstream import Upstream

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from remotenb.far.events import Ended, Received, Reset
 from remotenb.far.frames import ProtocolError
-from remotenb.far.mux import Ended, Received, Reset
 from remotenb.far.poll import READ
 from remotenb.tunnel.outage import is_navigation, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotenb.far.mux import Event, Mux
+    from remotenb.far.events import Event
+    from remotenb.far.mux import Mux
     from remotenb.far.poll import Poll
     from remotenb.tunnel.local import Local
 

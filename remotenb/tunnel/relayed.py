@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remotenb.errors import LinkError, LinkLost, SessionTaken
+from remotenb.far.events import Refused, Reset, Status
 from remotenb.far.frames import BYE, Decoder, Hello, ProtocolError, frame
-from remotenb.far.mux import NEVER, Mux, Refused, Reset, Status
+from remotenb.far.mux import NEVER, Mux
 from remotenb.far.poll import READ, Poll
 from remotenb.tunnel.connections import Connections
 from remotenb.tunnel.local import Local
@@ -27,7 +28,7 @@ from remotenb.tunnel.pipe import Pipe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotenb.far.mux import Event
+    from remotenb.far.events import Event
     from remotenb.model import Endpoint
     from remotenb.tunnel.pipe import ByteChannel
 

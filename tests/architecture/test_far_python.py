@@ -70,7 +70,8 @@ ROUND_TRIP = """
 import sys
 assert sys.version_info[:2] == (3, 6), sys.version
 from remotenb.far.frames import Decoder, unpack_hello
-from remotenb.far.mux import Ended, Mux, Opened, Received
+from remotenb.far.events import Ended, Opened, Received
+from remotenb.far.mux import Mux
 
 near, far = Mux(True, b"s" * 16, b"n" * 16), Mux(False, b"s" * 16, b"f" * 16)
 ends = {True: (near, Decoder()), False: (far, Decoder())}

@@ -41,6 +41,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.engines.*",
         "remotenb.ssh.shell",
         "remotenb.far",
+        "remotenb.far.events",
         "remotenb.far.frames",
         "remotenb.far.mux",
         "remotenb.far.pace",

@@ -15,8 +15,9 @@ from random import Random, SystemRandom
 from typing import Protocol
 
 from remotenb.far import frames
+from remotenb.far.events import Ended, Event, Opened, Received, Reset
 from remotenb.far.frames import Decoder, Frame, unpack_hello
-from remotenb.far.mux import Ended, Event, Mux, Opened, Received, Reset
+from remotenb.far.mux import Mux
 from remotenb.far.stream import FIRST_WINDOW, LAST_WINDOW, Stream
 
 SESSION = b"s" * 16

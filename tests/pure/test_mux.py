@@ -7,25 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remotenb.far import frames
+from remotenb.far.events import Bye, Ended, Event, Opened, Received, Refused, Reset, Status
 from remotenb.far.frames import Decoder, unpack_hello
-from remotenb.far.mux import (
-    ACK_DELAY_S,
-    NEVER,
-    Bye,
-    Ended,
-    Event,
-    Mux,
-    Opened,
-    Received,
-    Refused,
-    Reset,
-    Status,
-)
+from remotenb.far.mux import ACK_DELAY_S, NEVER, Mux
 from remotenb.far.pace import PING_IDLE_S
 from remotenb.far.stream import FIRST_WINDOW, LAST_WINDOW, URGENT_BYTES
 from tests.pure.mux_world import SESSION, Seeded, run_seed
 
-SCHEDULES = 400
+SCHEDULES = 500
 LARGE = 20 << 20
 
 

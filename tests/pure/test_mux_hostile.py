@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from remotenb.far import frames
+from remotenb.far.events import Ended, Opened, Received, Reset
 from remotenb.far.frames import (
     Decoder,
     Entry,
@@ -19,7 +20,7 @@ from remotenb.far.frames import (
     pack_hello,
     unpack_hello,
 )
-from remotenb.far.mux import ANSWERS, NOBODY, Ended, Mux, Opened, Received, Reset
+from remotenb.far.mux import ANSWERS, NOBODY, Mux
 from remotenb.far.stream import FIRST_WINDOW, LAST_WINDOW
 from tests.pure.mux_world import SESSION
 

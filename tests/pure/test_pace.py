@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remotenb.far import frames
+from remotenb.far.events import Opened, Received
 from remotenb.far.frames import Decoder, unpack_hello
-from remotenb.far.mux import Mux, Opened, Received
+from remotenb.far.mux import Mux
 from remotenb.far.pace import LEAST_CAP
 
 if TYPE_CHECKING:
