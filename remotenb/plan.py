@@ -54,7 +54,7 @@ def decide(probe: Probe, servers: Iterable[Server], found: Iterable[Found], wish
         if settings.engine == "host" or _only_host(probe, settings):
             _reject_unreachable(found, wish)
             return _on_host(probe)
-        _require_engine(probe)
+        require_engine(probe)
         _reject_unreachable(found, wish)
         return _start(probe, wish, wanted_id)
     except (FarSideError, UsageError) as error:
@@ -67,7 +67,7 @@ def _in_named_container(
     name = wish.settings.container or ""
     if wish.settings.engine == "host":
         raise UsageError(f"container {name} is not on the host itself", hint="leave out --engine")
-    _require_engine(probe)
+    require_engine(probe)
     container = next((c for c in probe.containers if named(c, name)), None)
     if container is None:
         running = ", ".join(c.name for c in probe.containers if c.running) or "none"
@@ -173,7 +173,8 @@ def _only_host(probe: Probe, settings: Settings) -> bool:
     return free and absent and probe.engine.name is None and probe.host.jupyter is not None
 
 
-def _require_engine(probe: Probe) -> None:
+def require_engine(probe: Probe) -> None:
+    """Raise the :class:`FarSideError` that tells why no engine answers."""
     if probe.engine.name is not None:
         return
     said = dict(probe.engine.refusals)

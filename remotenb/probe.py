@@ -43,8 +43,16 @@ TIMEOUT_S = 45.0
 """For the whole probe; each command in it has a shorter end of its own."""
 
 
-def probe(link: Link, *, engine: Literal["auto", "docker", "host"], wanted: str = "") -> Probe:
+def probe(
+    link: Link,
+    *,
+    engine: Literal["auto", "docker", "host"],
+    wanted: str = "",
+    enter: bool = True,
+) -> Probe:
     """Ask the machine what is on it; ``wanted`` is a container to enter in any case.
+
+    Without ``enter`` no container is entered, and no server is looked for.
 
     Raises :class:`ScriptFailed` when the answer makes no sense.
     """
@@ -53,7 +61,7 @@ def probe(link: Link, *, engine: Literal["auto", "docker", "host"], wanted: str 
         timeout=TIMEOUT_S,
         ENGINE=engine,
         WANTED=wanted,
-        SCAN=far.source("scan.sh"),
+        SCAN=far.source("scan.sh") if enter else "",
     )
     logger.debug("probe stderr: %s", one_line(done.err))
     return parse(done.out)

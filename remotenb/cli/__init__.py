@@ -16,14 +16,33 @@ from remotenb.errors import RemotenbError, UsageError
 if TYPE_CHECKING:
     from typing import NoReturn
 
-COMMANDS = {
-    "connect": "Go to a Jupyter on HOST: the one that runs, or a new one.",
-    "status": "The live sessions of this laptop.",
-    "open": "Open the notebook of a live session again.",
-    "disconnect": "End a session; the notebook goes on.",
-    "logs": "What the sessions of HOST told.",
-    "demo": "See what connect does, without any server.",
+SECTIONS = {
+    "Session": {
+        "connect": "Go to a Jupyter on HOST: the one that runs, or a new one.",
+        "status": "The live sessions of this laptop.",
+        "open": "Open the notebook of a live session again.",
+        "disconnect": "End a session; the notebook goes on.",
+        "logs": "What the sessions of HOST told.",
+        "demo": "See what connect does, without any server.",
+    },
+    "Container": {
+        "ps": "Your containers on HOST.",
+        "stop": "Stop a container; its files stay.",
+        "kill": "End a container at once.",
+        "start": "Start a stopped container again.",
+        "rm": "Remove a container and what was written in it.",
+    },
+    "Image": {
+        "images": "The images on HOST.",
+        "rmi": "Remove an image from HOST.",
+    },
 }
+COMMANDS = {name: words for section in SECTIONS.values() for name, words in section.items()}
+TOGETHER = {
+    "containers": ("ps", "stop", "kill", "start", "rm"),
+    "images": ("images", "rmi"),
+}
+"""Modules that have several commands, each by its own name."""
 
 EXIT_INTERRUPTED = 130
 EXIT_BUG = 1
@@ -40,14 +59,17 @@ class LazyGroup(click.Group):
         """The command, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"remotenb.cli.{cmd_name}").command
+        together = (module for module, names in TOGETHER.items() if cmd_name in names)
+        module = importlib.import_module(f"remotenb.cli.{next(together, cmd_name)}")
+        command = getattr(module, cmd_name, None) or module.command
         assert isinstance(command, click.Command)  # noqa: S101  our own modules
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands and their one line, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl(list(commands.items()))
 
 
 @click.group(

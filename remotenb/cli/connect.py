@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +15,15 @@ from remotenb.background import detach as background
 from remotenb.background import state
 from remotenb.background.control import Control
 from remotenb.background.hub import Hub
-from remotenb.cli import joining, options, stopping
+from remotenb.cli import joining, machines, options, stopping
 from remotenb.cli.output import Terminal, reporter
 from remotenb.cli.people import people
 from remotenb.errors import RemotenbError
 from remotenb.report import Closed
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator, Mapping
 
-    from remotenb.model import Host
     from remotenb.report import Reporter
     from remotenb.session import Connect, Session
     from remotenb.settings import Settings
@@ -117,46 +113,13 @@ def _planned(  # noqa: PLR0913  what the options say, taken apart
     new: bool,
     as_json: bool,
 ) -> Connect:
-    target = _resolved(host, settings)
-    first_hop = (*target.jumps, target)[0]
-    dialled = None if first_hop.proxy_command else _dialled(first_hop)
+    target = machines.resolved(host, settings)
+    dialled = machines.dialled(target)
     from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 200 ms
     from remotenb.spec import Wish  # noqa: PLC0415
 
     wish = Wish(settings, new=new, image_demanded=chosen["image"] is not None)
     return Connect(target, wish, report, people(as_json=as_json), dialled)
-
-
-def _dialled(first_hop: Host) -> Future[socket.socket]:
-    """The TCP connection, begun now: its round trip passes while paramiko is imported."""
-    from remotenb.ssh.dial import dial  # noqa: PLC0415  see _planned
-
-    future: Future[socket.socket] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(dial(first_hop))
-        except RemotenbError as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="dial", daemon=True).start()
-    return future
-
-
-def _resolved(host: str, settings: Settings) -> Host:
-    from remotenb.ssh.config import resolve  # noqa: PLC0415  see _planned
-
-    def path(text: str | None) -> Path | None:
-        return Path(text).expanduser() if text else None
-
-    return resolve(
-        settings.address or host,
-        name=host,
-        user=settings.user,
-        port=settings.ssh_port,
-        identity_file=path(settings.identity_file),
-        config_file=path(settings.ssh_config),
-    )
 
 
 def _of_the_server(volumes: tuple[str, ...], report: Reporter) -> list[str]:

@@ -41,6 +41,11 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def as_json(words: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--json``, the same for every command."""
+    return click.option("--json", "as_json", is_flag=True, help=words)
+
+
 def default_config_file() -> Path:
     """Where the config is when nobody says."""
     from platformdirs import user_config_path  # noqa: PLC0415  19 ms

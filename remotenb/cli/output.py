@@ -150,6 +150,15 @@ def _print(console: Console, markup: str) -> None:
     console.print(markup)
 
 
+def done(verb: str, name: str, *, as_json: bool, **facts: object) -> int:
+    """Say that ``name`` was, for example, ``stopped``; the exit code."""
+    if as_json:
+        emit(event=verb, name=name, **facts)
+    else:
+        print(f"{verb}: {plain(name)}", file=sys.stderr)
+    return 0
+
+
 def print_error(error: RemotenbError, *, as_json: bool) -> None:
     """The one place where an error is shown."""
     if as_json:

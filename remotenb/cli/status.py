@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from remotenb.cli import options, stopping
-from remotenb.text import plain
+from remotenb.cli import options, stopping, tables
 
 if TYPE_CHECKING:
     from remotenb.background.control import Facts
@@ -28,34 +25,18 @@ def command(*, host: str | None, as_json: bool, verbose: int, **_unused: str | N
     from remotenb.background import sessions  # noqa: PLC0415  platformdirs
 
     rows = [facts for _, facts in sessions.live(host)]
-    if as_json:
-        click.echo(json.dumps(rows))
-    elif rows:
-        _print_table(rows)
-    else:
-        click.echo("there is no session; remotenb connect HOST begins one", err=True)
+    none = "there is no session; remotenb connect HOST begins one"
+    shown = rows if as_json else [_shown(row) for row in rows]
+    tables.show(shown, COLUMNS, as_json=as_json, none=none)
     return 0
 
 
-def _print_table(rows: list[Facts]) -> None:
-    from rich.console import Console  # noqa: PLC0415  42 ms
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in _cells(row)))
-    console = Console(file=sys.stdout)
-    console.print(table, soft_wrap=not console.is_terminal)
-
-
-def _cells(row: Facts) -> list[str]:
-    busy, idle = row["kernels_busy"], row["kernels_idle"]
-    kernels = "" if busy is None else f"{busy} busy, {idle} idle"
-    forwards = row["forwards"]
+def _shown(row: Facts) -> dict[str, object]:
+    """A row of the table: for people."""
+    busy, idle, forwards = row["kernels_busy"], row["kernels_idle"], row["forwards"]
     ports = forwards if isinstance(forwards, list) else []
-    shown = ", ".join(f"{one['local_port']} to {one['port']}" for one in ports)
-    facts = {**row, "kernels": kernels, "forwards": shown}
-    return ["" if facts[column] is None else str(facts[column]) for column in COLUMNS]
+    return {
+        **row,
+        "kernels": None if busy is None else f"{busy} busy, {idle} idle",
+        "forwards": [f"{one['local_port']} to {one['port']}" for one in ports],
+    }

@@ -1,5 +1,6 @@
 # What is on this machine, as one JSON object; nothing is changed and nothing inferred.
-# In: ENGINE (auto, docker, host), WANTED (a container's name, or empty), SCAN (scan.sh).
+# In: ENGINE (auto, docker, host), WANTED (a container's name, or empty), SCAN (scan.sh; empty to
+# look for no server).
 # Each command's output becomes {"out": base64, "rc": n, "err": base64}: no text of this
 # machine can break the JSON. Everything is bounded in time and in size.
 
@@ -53,6 +54,7 @@ toolkit() {
 }
 
 host_scan() {
+    [ -n "$SCAN" ] || return 0
     run host_scan 10 env INSIDE=host sh -c "$SCAN"
 }
 
@@ -151,6 +153,7 @@ owners() {
 
 # Only containers that run and are not another's are entered; the one that was asked for always.
 scans() {
+    [ -n "$SCAN" ] || return 0
     wanted=
     [ -n "$WANTED" ] && wanted=$(bounded 5 $E inspect -f '{{.Id}}' "$WANTED" 2>/dev/null)
     running=$(bounded 10 $E ps -q --no-trunc | tr '\n' ' ')

@@ -64,7 +64,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.notify",
         "remotenb.wake",
     ),
-    ("remotenb.probe", "remotenb.launch", "remotenb.ways", "remotenb.tunnels", "remotenb.watch"),
+    (
+        "remotenb.machine",
+        "remotenb.probe",
+        "remotenb.launch",
+        "remotenb.ways",
+        "remotenb.tunnels",
+        "remotenb.watch",
+    ),
     ("remotenb.find", "remotenb.keep", "remotenb.session", "remotenb.embedded"),
     ("remotenb.cli", "remotenb.cli.*", "remotenb.__main__"),
 )

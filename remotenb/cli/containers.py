@@ -1,0 +1,130 @@
+"""``remotenb ps``, ``stop``, ``kill``, ``start``, ``rm``: the containers of HOST."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from remotenb.cli import options, tables
+from remotenb.cli.machines import on_machine
+from remotenb.cli.output import done
+from remotenb.engines.docker import LABEL_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from remotenb.model import Container
+
+COLUMNS = ("name", "image", "status", "gpus", "owner", "notebook")
+
+STOP_GRACE_S = 10
+
+
+def _of_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What every command on one container takes."""
+    for decorate in (
+        options.common,
+        options.as_json("Print what was done, as an event."),
+        click.option("--others", is_flag=True, help="Even if it is another user's."),
+        click.argument("container", metavar="[CONTAINER]", required=False),
+        click.argument("host", metavar="HOST"),
+    ):
+        function = decorate(function)
+    return function
+
+
+@click.command("ps", short_help="The containers of HOST.")
+@click.argument("host", metavar="HOST")
+@click.option("-a", "--all", "every", is_flag=True, help="Other users' and stopped ones too.")
+@options.as_json("Print one JSON document, a list.")
+@options.common
+def ps(*, host: str, every: bool, as_json: bool, **where: str | int | None) -> int:
+    """Your containers on HOST that run; --all for every one there is."""
+    with on_machine(host, where, as_json=as_json) as machine:
+        machine.engine  # noqa: B018  raises where there is none
+        rows = [
+            _row(one)
+            for one in machine.probe.containers
+            if every or (one.running and one.ownership != "other")
+        ]
+    none = f"no container of yours runs on {host}; remotenb connect {host} starts one"
+    tables.show(rows, COLUMNS, as_json=as_json, none=none)
+    return 0
+
+
+def _row(container: Container) -> dict[str, object]:
+    return {
+        "name": container.name,
+        "id": container.id[:12],
+        "image": container.image,
+        "status": container.status,
+        "gpus": container.gpus,
+        "owner": container.owner,
+        "ownership": container.ownership,
+        "notebook": container.labels.get(LABEL_NAME) == container.name,
+    }
+
+
+@click.command("stop", short_help="Stop a container; its files stay.")
+@_of_one
+def stop(
+    *, host: str, container: str | None, others: bool, as_json: bool, **where: str | int | None
+) -> int:
+    """Stop a container of yours: what runs in it ends, its files stay.
+
+    The kernels end too. remotenb connect or start brings it back.
+    """
+    with on_machine(host, where, as_json=as_json) as machine:
+        one = machine.container(container, others=others)
+        with machine.report.step(f"stopping {one.name}"):
+            machine.run("stop", "-t", str(STOP_GRACE_S), one.id)
+    return done("stopped", one.name, as_json=as_json, host=host)
+
+
+@click.command("kill", short_help="End a container at once.")
+@_of_one
+def kill(
+    *, host: str, container: str | None, others: bool, as_json: bool, **where: str | int | None
+) -> int:
+    """End what runs in a container of yours at once, when stop does not help."""
+    with on_machine(host, where, as_json=as_json) as machine:
+        one = machine.container(container, others=others)
+        machine.run("kill", one.id)
+    return done("killed", one.name, as_json=as_json, host=host)
+
+
+@click.command("start", short_help="Start a stopped container again.")
+@_of_one
+def start(
+    *, host: str, container: str | None, others: bool, as_json: bool, **where: str | int | None
+) -> int:
+    """Start a stopped container of yours again; remotenb connect goes to its notebook."""
+    with on_machine(host, where, as_json=as_json) as machine:
+        one = machine.container(container, others=others)
+        with machine.report.step(f"starting {one.name}"):
+            machine.run("start", one.id)
+    return done("started", one.name, as_json=as_json, host=host)
+
+
+@click.command("rm", short_help="Remove a container and what was written in it.")
+@click.option("-f", "--force", is_flag=True, help="Even if it runs.")
+@_of_one
+def rm(
+    *,
+    host: str,
+    container: str | None,
+    others: bool,
+    force: bool,
+    as_json: bool,
+    **where: str | int | None,
+) -> int:
+    """Remove a container of yours, and what was written in it outside its volumes.
+
+    commit keeps that as an image first.
+    """
+    with on_machine(host, where, as_json=as_json) as machine:
+        one = machine.container(container, others=others)
+        machine.run("rm", *(("-f",) if force else ()), one.id)
+        machine.forget(one)
+    return done("removed", one.name, as_json=as_json, host=host)

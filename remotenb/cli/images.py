@@ -1,0 +1,40 @@
+"""``remotenb images``, ``rmi``."""
+
+from __future__ import annotations
+
+import click
+
+from remotenb.cli import options, tables
+from remotenb.cli.machines import on_machine
+from remotenb.cli.output import done
+
+COLUMNS = ("image", "size", "id")
+
+
+@click.command("images", short_help="The images on HOST.")
+@click.argument("host", metavar="HOST")
+@options.as_json("Print one JSON document, a list.")
+@options.common
+def images(*, host: str, as_json: bool, **where: str | int | None) -> int:
+    """The images on HOST: what a container can be started from."""
+    with on_machine(host, where, as_json=as_json) as machine:
+        machine.engine  # noqa: B018  raises where there is none
+        rows = [
+            {"image": one.ref, "size": one.size, "id": one.id.removeprefix("sha256:")[:12]}
+            for one in machine.probe.images
+        ]
+    none = f"there is no image on {host}; remotenb pull or push brings one"
+    tables.show(rows, COLUMNS, as_json=as_json, none=none)
+    return 0
+
+
+@click.command("rmi", short_help="Remove an image from HOST.")
+@click.argument("host", metavar="HOST")
+@click.argument("image", metavar="IMAGE")
+@options.as_json("Print what was done, as an event.")
+@options.common
+def rmi(*, host: str, image: str, as_json: bool, **where: str | int | None) -> int:
+    """Remove an image from HOST; one that a container needs is refused."""
+    with on_machine(host, where, as_json=as_json) as machine:
+        machine.run("rmi", image)
+    return done("removed", image, as_json=as_json, host=host)

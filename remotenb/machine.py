@@ -1,0 +1,98 @@
+"""A machine that we are logged in to, and its container engine: what is said to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remotenb.engines.complaints import understand
+from remotenb.engines.docker import LABEL_NAME
+from remotenb.errors import ContainerMissing, UsageError
+from remotenb.plan import require_engine
+from remotenb.reach import named
+from remotenb.ssh.process import Process
+
+if TYPE_CHECKING:
+    from remotenb.errors import FarSideError
+    from remotenb.model import Container, Host, Probe
+    from remotenb.report import Reporter
+    from remotenb.settings import Settings
+    from remotenb.ssh.link import Link
+
+ENGINE_TIMEOUT_S = 120.0
+"""For what an engine does at once, on a slow disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One login, what is on that machine, and who is to be told."""
+
+    host: Host
+    settings: Settings
+    link: Link
+    probe: Probe
+    report: Reporter
+
+    @property
+    def engine(self) -> tuple[str, ...]:
+        """The engine's command, as ``docker``; raises a :class:`FarSideError` for none."""
+        require_engine(self.probe)
+        return self.probe.engine.argv
+
+    def run(self, *args: str, timeout: float = ENGINE_TIMEOUT_S) -> str:
+        """Run the engine with ``args`` to its end, in ``timeout`` seconds; what it printed.
+
+        Raises the :class:`FarSideError` that its words mean.
+        """
+        done = self.link.script('"$@"', *self.engine, *args, timeout=timeout)
+        if done.code != 0:
+            raise self.complaint(done.err.decode("utf-8", "replace"))
+        return done.out.decode("utf-8", "replace")
+
+    def process(self, *args: str) -> Process:
+        """Begin the engine with ``args``; for what lasts, or reads its stdin."""
+        return Process(self.link.pipe((*self.engine, *args), b""), self.host.name)
+
+    def complaint(self, said: str) -> FarSideError:
+        """The error that the engine's words mean."""
+        return understand(said, user=self.probe.user)
+
+    def container(self, name: str | None, *, others: bool = False) -> Container:
+        """The container of that name, or the one that can only be meant.
+
+        Raises :class:`ContainerMissing`, and :class:`UsageError` when it is another user's and
+        ``others`` was not said, or when there are several and none was named.
+        """
+        name = name or self.settings.container
+        if name:
+            return self._named(name, others=others)
+        mine = [one for one in self.probe.containers if one.ownership == "mine"]
+        running = [one for one in mine if one.running] or mine
+        if len(running) == 1:
+            return running[0]
+        if not running:
+            raise ContainerMissing(
+                f"you have no container on {self.host.name}",
+                hint=f"remotenb ps {self.host.name} --all",
+            )
+        names = ", ".join(one.name for one in running)
+        raise UsageError(f"which container? You have {names}", hint="name one")
+
+    def forget(self, container: Container) -> None:
+        """Remove the state folder of a container of ours that was removed."""
+        if container.labels.get(LABEL_NAME) == container.name:
+            folder = f"{self.probe.home}/.local/state/remotenb/{container.name}"
+            self.link.script('rm -rf -- "$1"', folder, timeout=20)
+
+    def _named(self, name: str, *, others: bool) -> Container:
+        require_engine(self.probe)
+        container = next((one for one in self.probe.containers if named(one, name)), None)
+        if container is None:
+            there = ", ".join(one.name for one in self.probe.containers) or "none"
+            raise ContainerMissing(f"there is no container {name}", hint=f"there are: {there}")
+        if container.ownership == "other" and not others:
+            raise UsageError(
+                f"container {container.name} is of {container.owner}: {container.evidence}",
+                hint="--others, if you mean it",
+            )
+        return container

@@ -1,0 +1,88 @@
+"""A command on the far side that runs for as long as it takes, with our bytes on its stdin."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Self
+
+from paramiko import SSHException
+
+from remotenb.errors import LinkLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from paramiko import Channel
+
+BLOCK = 1 << 17
+ERR_LIMIT = 1 << 16
+
+
+class Process:
+    """Its stdin, stdout and end; a context manager that lets go of it.
+
+    Its waits end with the link, which notices a dead peer by itself.
+    """
+
+    def __init__(self, channel: Channel, host: str) -> None:
+        self._channel = channel
+        self._host = host
+        self._err = bytearray()
+        channel.settimeout(None)
+        self._drain = threading.Thread(target=self._keep_err, name="stderr", daemon=True)
+        self._drain.start()
+
+    @property
+    def err(self) -> str:
+        """The end of what it said on stderr; all of it once :meth:`wait` has returned."""
+        return self._err.decode("utf-8", "replace")
+
+    def write(self, data: bytes) -> None:
+        """Send all of ``data``; raises :class:`OSError` when it takes no more."""
+        self._channel.sendall(data)
+
+    def close_stdin(self) -> None:
+        """Nothing more will be written."""
+        try:
+            self._channel.shutdown_write()
+        except (OSError, EOFError):
+            return  # it ended before
+
+    def read(self, size: int = BLOCK) -> bytes:
+        """What it printed next, at most ``size`` bytes; none at its end."""
+        return self._channel.recv(size)
+
+    def lines(self) -> Iterator[str]:
+        """What it prints, line by line; a carriage return ends one too."""
+        rest = b""
+        while data := self.read():
+            *whole, rest = (rest + data).replace(b"\r", b"\n").split(b"\n")
+            for line in whole:
+                yield line.decode("utf-8", "replace")
+        if rest:
+            yield rest.decode("utf-8", "replace")
+
+    def wait(self) -> int:
+        """Its exit code; raises :class:`LinkLost` when the link ended first."""
+        self.close_stdin()
+        while self.read():
+            continue
+        self._drain.join()
+        code = self._channel.recv_exit_status()
+        if code < 0 and not self._channel.get_transport().is_active():
+            raise LinkLost(f"the connection to {self._host} broke", hint="the same command again")
+        return code
+
+    def _keep_err(self) -> None:
+        try:
+            while data := self._channel.recv_stderr(BLOCK):
+                self._err += data
+                del self._err[:-ERR_LIMIT]
+        except (OSError, SSHException):
+            return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._channel.close()

@@ -1,0 +1,112 @@
+"""Docker's verbs from the laptop: one's own containers, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.machines.conftest import LAB4, TINY
+
+if TYPE_CHECKING:
+    from tests.laptop import Event, Laptop
+    from tests.rig.box import Box
+
+IDLE = ("sleep", "1000")
+
+
+def on(laptop: Laptop, verb: str, *args: str) -> list[str]:
+    """A command line with the options that every command has."""
+    return [verb, "--json", "-F", str(laptop.ssh_config), *args]
+
+
+def listed(laptop: Laptop, *args: str) -> list[dict[str, Any]]:
+    """What a listing command prints with --json."""
+    done = laptop.run(*on(laptop, *args))
+    assert done.code == 0, done
+    rows: list[dict[str, Any]] = json.loads(done.out)
+    return rows
+
+
+def did(laptop: Laptop, *args: str) -> Event:
+    """The last event of a command that must succeed."""
+    done = laptop.run(*on(laptop, *args))
+    assert done.code == 0, done
+    return done.events[-1]
+
+
+def refused(laptop: Laptop, *args: str) -> Event:
+    """The error of a command that must fail."""
+    return laptop.run(*on(laptop, *args)).error
+
+
+def run(box: Box, name: str, *options: str, user: str = "alice") -> None:
+    """A container that does nothing, started by hand."""
+    box.docker("run", "-d", "--init", "--name", name, *options, TINY, *IDLE, user=user)
+
+
+def state(box: Box, name: str) -> str:
+    """What docker says of it; empty when it is not there."""
+    shown = box.docker("inspect", "-f", "{{.State.Status}}", name, check=False)
+    return shown.stdout.strip()
+
+
+def test_containers_are_listed_with_their_owners(laptop: Laptop, box: Box) -> None:
+    assert listed(laptop, "ps", "gpu-box") == []
+    run(box, "mine", "--label", "remotenb.user=alice")
+    run(box, "hers", "--label", "remotenb.user=bob", user="bob")
+    (row,) = listed(laptop, "ps", "gpu-box")
+    assert (row["name"], row["image"], row["status"]) == ("mine", TINY, "running")
+    both = {row["name"]: row["owner"] for row in listed(laptop, "ps", "gpu-box", "--all")}
+    assert both == {"mine": "alice", "hers": "bob"}
+
+
+def test_a_container_is_stopped_started_killed_and_removed(laptop: Laptop, box: Box) -> None:
+    run(box, "mine", "--label", "remotenb.user=alice")
+    assert did(laptop, "stop", "gpu-box")["event"] == "stopped"
+    assert state(box, "mine") == "exited"
+    assert did(laptop, "start", "gpu-box", "mine")["event"] == "started"
+    assert state(box, "mine") == "running"
+    assert did(laptop, "kill", "gpu-box")["name"] == "mine"
+    assert state(box, "mine") == "exited"
+    assert did(laptop, "rm", "gpu-box")["event"] == "removed"
+    assert state(box, "mine") == ""
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill", "start", "rm"])
+def test_another_users_container_is_left_alone_by_its_name(
+    laptop: Laptop, box: Box, verb: str
+) -> None:
+    run(box, "hers", "--label", "remotenb.user=bob", user="bob")
+    error = refused(laptop, verb, "gpu-box", "hers")
+    assert "bob" in error["message"]
+    assert "--others" in error["hint"]
+    assert refused(laptop, verb, "gpu-box")["error"] == "ContainerMissing"
+    assert state(box, "hers") == "running"
+
+
+def test_a_name_that_is_not_there_or_is_shell_syntax_is_one_clear_line(
+    laptop: Laptop, box: Box
+) -> None:
+    run(box, "mine", "--label", "remotenb.user=alice")
+    for name in ("nobody", "$(reboot)", "; rm -rf ~", "a b", "--all", "-x", "x\ny"):
+        error = refused(laptop, "stop", "gpu-box", "--", name)
+        assert error["error"] == "ContainerMissing"
+        assert "mine" in error["hint"]
+    assert state(box, "mine") == "running"
+
+
+def test_images_are_listed_and_removed_unless_a_container_needs_them(
+    laptop: Laptop, box: Box
+) -> None:
+    names = {row["image"] for row in listed(laptop, "images", "gpu-box")}
+    assert {LAB4, TINY} <= names
+    run(box, "mine")
+    error = refused(laptop, "rmi", "gpu-box", TINY)
+    assert error["code"] == 4
+    assert "container" in error["message"]
+    box.docker("tag", TINY, "alice/copy:1")
+    assert did(laptop, "rmi", "gpu-box", "alice/copy:1")["event"] == "removed"
+    assert "alice/copy:1" not in {row["image"] for row in listed(laptop, "images", "gpu-box")}
+    assert refused(laptop, "rmi", "gpu-box", "no/such:1")["error"] == "ImageMissing"
