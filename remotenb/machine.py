@@ -11,6 +11,7 @@ from remotenb.errors import ContainerMissing, UsageError
 from remotenb.plan import require_engine
 from remotenb.reach import named
 from remotenb.ssh.process import Process
+from remotenb.text import one_line
 
 if TYPE_CHECKING:
     from remotenb.errors import FarSideError
@@ -89,7 +90,9 @@ class Machine:
         container = next((one for one in self.probe.containers if named(one, name)), None)
         if container is None:
             there = ", ".join(one.name for one in self.probe.containers) or "none"
-            raise ContainerMissing(f"there is no container {name}", hint=f"there are: {there}")
+            raise ContainerMissing(
+                f"there is no container {one_line(name)}", hint=f"there are: {there}"
+            )
         if container.ownership == "other" and not others:
             raise UsageError(
                 f"container {container.name} is of {container.owner}: {container.evidence}",
