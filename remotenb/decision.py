@@ -11,6 +11,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a container's processes are: the user of the box, by number and by name."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def home(self) -> str:
+        """Where their files go that belong nowhere else; in the container."""
+        return f"/home/{self.name}"
+
+    @property
+    def passwd(self) -> str:
+        """Their line of /etc/passwd."""
+        return f"{self.name}:x:{self.uid}:{self.gid}:{self.name}:{self.home}:/bin/bash"
+
+    @property
+    def group(self) -> str:
+        """Their lines of /etc/group."""
+        return "\n".join(f"{name}:x:{gid}:" for gid, name in ((self.gid, self.name), *self.groups))
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """The container to start, all names resolved for this box."""
 
@@ -28,6 +53,10 @@ class ContainerSpec:
     state_dir: str
     """0700 folder of the user's on the box; mounted at /run/remotenb."""
     root_dir: str | None = None
+    identity: Identity | None = None
+    """None: whoever the image says, mostly root."""
+    host_uids: bool = False
+    """Whether the engine must be told not to give it other uids than the machine's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class Launcher:
     def container(self, plan: StartContainer) -> Server:
         """Make the planned container, or start it again, and wait for its server."""
         engine, spec, existing = Docker(self.probe.engine.argv), plan.spec, plan.existing
+        who = spec.identity
         address = LOOPBACK if self.relay else ANY
         serve = ("sh", f"{STATE_TARGET}/serve.sh", address, str(JUPYTER_PORT), self._patience)
         launch = secrets.token_hex(8)
@@ -96,11 +97,16 @@ class Launcher:
                 STATE=spec.state_dir,
                 TOKEN=secrets.token_urlsafe(32),
                 SERVE=far.source("serve.sh"),
+                USER_HOME=who.home if who else "",
+                PASSWD=who.passwd if who else "",
+                GROUP=who.group if who else "",
                 FOLDERS="" if existing else "\n".join(mount.source for mount in spec.mounts),
                 ENGINE=self._engine,
             )
             if done.code != 0:
                 raise why_not_started(done.err, user=self.probe.user)
+            if done.err:
+                logger.warning("%s", one_line(done.err))
             facts = records(done.out.decode("utf-8", "replace"))
             found = _found_in_new(plan, facts, relay=self.relay)
             self.ways.expect(found.endpoints, found.container)

@@ -225,6 +225,10 @@ class EngineState:
     version: str | None = None
     refusals: tuple[tuple[str, str], ...] = ()
     """(command, what it said), for each that was tried and did not work."""
+    rootless: bool = False
+    """It runs as the user, who is root in its containers."""
+    remaps: bool = False
+    """It gives containers other uids than the machine's (userns-remap)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,9 @@ class Probe:
     uid: int
     home: str
     engine: EngineState
+    gid: int = 0
+    groups: tuple[tuple[int, str], ...] = ()
+    """The user's further groups: number and name."""
     containers: tuple[Container, ...] = ()
     images: tuple[Image, ...] = ()
     gpus: tuple[Gpu, ...] = ()

@@ -72,7 +72,7 @@ def parse(answer: bytes) -> Probe:
     try:
         members = json.loads(answer)
         about = _Output.of(members["about"]).text.splitlines()
-        user, uid, home = about[0], int(about[1]), about[2]
+        user, uid, home, gid = about[0], int(about[1]), about[2], int(about[3])
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ScriptFailed(
             f"the machine's answer makes no sense ({one_line(str(error), 80)}): "
@@ -86,6 +86,8 @@ def parse(answer: bytes) -> Probe:
         uid=uid,
         home=home,
         engine=_engine(members.get("engine"), outputs),
+        gid=gid,
+        groups=tuple(one for one in _groups(about[4:]) if one[0] not in {gid, 0}),
         containers=tuple(_containers(outputs, _scans(members))),
         images=tuple(_images(outputs.get("images"))),
         gpus=gpus,
@@ -137,6 +139,13 @@ def _decode(text: object) -> bytes:
         return b""
 
 
+def _groups(lines: list[str]) -> Iterator[tuple[int, str]]:
+    for line in lines:
+        number, _, name = line.partition(" ")
+        if (gid := _number(number)) is not None:
+            yield gid, plain(name)
+
+
 _ENGINES = (("docker", "docker"), ("sudo_docker", "sudo -n docker"), ("podman", "podman"))
 
 
@@ -151,7 +160,16 @@ def _engine(answered: object, outputs: dict[str, _Output]) -> EngineState:
     version = next((r for m, c in tried if c == command for r in outputs[m].rows()), {})
     server = version.get("Server")
     number = server.get("Version") if isinstance(server, dict) else None
-    return EngineState("docker", tuple(command.split()), str(number) if number else None, refusals)
+    info = next(outputs["info"].rows(), {}) if "info" in outputs else {}
+    security = [str(option) for option in info.get("SecurityOptions") or ()]
+    return EngineState(
+        "docker",
+        tuple(command.split()),
+        str(number) if number else None,
+        refusals,
+        rootless=any("name=rootless" in option for option in security),
+        remaps=any("name=userns" in option for option in security),
+    )
 
 
 def _refusal(output: _Output) -> str:

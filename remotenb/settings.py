@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     image: str | None = None
     container: str | None = None
     container_name: Name | None = None
+    container_user: Literal["me", "image"] = "me"
     gpus: str = "auto"
     volumes: tuple[str, ...] = ()
     env: dict[str, str] = {}

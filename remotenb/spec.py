@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from remotenb.decision import ContainerSpec
+from remotenb.decision import ContainerSpec, Identity
 from remotenb.errors import GpuUnavailable
 from remotenb.model import Mount
 from remotenb.settings import GpuRequest, Settings, parse_gpus
@@ -66,6 +66,31 @@ def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) 
         owner=probe.user,
         state_dir=f"{probe.home}/.local/state/remotenb/{name}",
         root_dir=settings.root_dir,
+        identity=(who := identity(probe, settings)),
+        host_uids=who is not None and probe.engine.remaps,
+    )
+
+
+def identity(probe: Probe, settings: Settings) -> Identity | None:
+    """Who a new container runs as: the user, so that files in mounted folders are theirs.
+
+    None where the image's own user does that already: root in a rootless engine, or root's
+    own login.
+    """
+    if settings.container_user != "me" or probe.engine.rootless or probe.uid == 0:
+        return None
+    return Identity(
+        _plain_name(probe.user, probe.uid),
+        probe.uid,
+        probe.gid,
+        tuple((gid, _plain_name(name, gid)) for gid, name in probe.groups),
+    )
+
+
+def _plain_name(name: str, number: int) -> str:
+    r"""A name for /etc/passwd: a directory service's may be ``AD\alice`` or ``domain users``."""
+    return (
+        re.sub(r"[^a-z0-9_.-]+", "-", name.rpartition("\\")[2].lower()).strip("-.") or f"u{number}"
     )
 
 

@@ -32,6 +32,9 @@ SECTIONS = {
         "start": "Start a stopped container again.",
         "rm": "Remove a container and what was written in it.",
     },
+    "Files": {
+        "chown": "Take over what containers left as root's in your folders.",
+    },
     "Image": {
         "images": "The images on HOST.",
         "rmi": "Remove an image from HOST.",

@@ -153,7 +153,7 @@ def _print(console: Console, markup: str) -> None:
 def done(verb: str, name: str, *, as_json: bool, **facts: object) -> int:
     """Say that ``name`` was, for example, ``stopped``; the exit code."""
     if as_json:
-        emit(event=verb, name=name, **facts)
+        emit(event="done", what=verb, name=name, **facts)
     else:
         print(f"{verb}: {plain(name)}", file=sys.stderr)
     return 0

@@ -41,11 +41,12 @@ class Docker:
             f"--label={LABEL_NAME}={spec.name}",
             f"--label={LABEL_USER}={spec.owner}",
             f"--label={LABEL_LAUNCH}={launch}",
+            *_user(spec),
             *((f"--gpus={spec.gpus}",) if spec.gpus else ()),
             *((f"--ipc={spec.ipc}",) if spec.ipc else ()),
             *((f"--shm-size={spec.shm_size}",) if spec.shm_size else ()),
             *(f"--ulimit={limit}" for limit in spec.ulimits),
-            f"--mount=type=bind,{_csv('src=' + spec.state_dir)},dst={STATE_TARGET}",
+            f"--mount=type=bind,{bind_source(spec.state_dir)},dst={STATE_TARGET}",
             *(_mount(mount) for mount in spec.mounts),
             f"--env=JUPYTER_TOKEN_FILE={STATE_TARGET}/token",
             f"--env=JUPYTER_RUNTIME_DIR={STATE_TARGET}/rt",
@@ -57,12 +58,31 @@ class Docker:
         )
 
 
+def _user(spec: ContainerSpec) -> Argv:
+    """Before the user's own ``env``, which may say otherwise."""
+    who = spec.identity
+    if who is None:
+        return ()
+    return (
+        f"--user={who.uid}:{who.gid}",
+        *(f"--group-add={gid}" for gid, _ in who.groups),
+        *(("--userns=host",) if spec.host_uids else ()),
+        f"--env=HOME={who.home}",
+        f"--env=USER={who.name}",
+        f"--env=LOGNAME={who.name}",
+        "--env=PIP_BREAK_SYSTEM_PACKAGES=1",  # Debian's pip refuses even --user without
+    )
+
+
 def _mount(mount: Mount) -> str:
     """Always ``--mount``: ``-v`` makes a missing folder, as root and without a word."""
     read_only = ",readonly" if mount.read_only else ""
-    return (
-        f"--mount=type=bind,{_csv('src=' + mount.source)},{_csv('dst=' + mount.target)}{read_only}"
-    )
+    return f"--mount=type=bind,{bind_source(mount.source)},{_csv('dst=' + mount.target)}{read_only}"
+
+
+def bind_source(path: str) -> str:
+    """The field of ``--mount`` that names what is mounted."""
+    return _csv(f"src={path}")
 
 
 def _csv(field: str) -> str:

@@ -35,7 +35,12 @@ at_once() {
     "$first" | { rest=$(at_once "$@"); cat; printf '%s' "$rest"; }
 }
 
-about() { run about 5 sh -c 'printf "%s\n" "$(id -un)" "$(id -u)" "$HOME"'; }
+# who logged in; a line for each group, because a directory service's names have spaces in them
+ABOUT='printf "%s\n" "$(id -un)" "$(id -u)" "$HOME" "$(id -g)"
+for gid in $(id -G | tr " " "\n" | head -n 32); do
+    printf "%s %s\n" "$gid" "$(getent group "$gid" | cut -d: -f1)"
+done'
+about() { run about 5 sh -c "$ABOUT"; }
 
 gpus() {
     command -v nvidia-smi >/dev/null 2>&1 || return 0

@@ -5,6 +5,12 @@
 address=$1 port=$2 tornado=$3
 [ -n "$tornado" ] || tornado='{}'
 
+# what a user who is not root installs goes here
+PATH=$PATH:$HOME/.local/bin
+export PATH
+[ -n "$SHELL" ] || SHELL=$(command -v bash || command -v sh)
+export SHELL
+
 # the Python that jupyter itself runs on, which a virtual environment keeps off the PATH
 jupyter=$(command -v jupyter)
 python=$(sed -n '1s/^#!\(.*python[0-9.]*\)$/\1/p' "$jupyter" 2>/dev/null)

@@ -1,6 +1,7 @@
 # Makes a container and starts it; without parameters, starts the one of that NAME again.
 # In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), FOLDERS (to be mounted, one a line),
-# ENGINE (the engine's command); the parameters are the command that creates the container.
+# ENGINE (the engine's command), USER_HOME, PASSWD and GROUP (who it runs as: a folder, a line, lines;
+# empty for whoever the image says); the parameters are the command that creates the container.
 # What fails leaves nothing behind, nor does a laptop that is gone: then writing fails.
 
 id=
@@ -30,8 +31,28 @@ mkdir -p "$STATE/rt" && printf '%s\n' "$SERVE" | cat >"$STATE/serve.sh" || undo
 # the token outlives the container: with it and the port the browser's login goes on
 [ -s "$STATE/token" ] || printf '%s' "$TOKEN" | cat >"$STATE/token" || undo
 
+# Images know nothing of this user: names for the numbers, a home, and the image's working folder.
+introduce() {
+    root=$STATE/root
+    rm -rf "$root" && mkdir -p "$root/etc" || return 1
+    { echo "$PASSWD" && from_image /etc/passwd; } >"$root/etc/passwd"
+    { echo "$GROUP" && from_image /etc/group; } >"$root/etc/group"
+    chmod 644 "$root/etc/passwd" "$root/etc/group"
+    folder=$($ENGINE inspect -f '{{.Config.WorkingDir}}' "$id")
+    case $folder in
+        "" | / | /bin* | /dev* | /etc* | /lib* | /proc* | /run* | /sbin* | /sys* | /usr*) folder=$USER_HOME ;;
+    esac
+    (umask 022 && mkdir -p "$root$USER_HOME" "$root$folder") &&
+        tar -C "$root" --owner=0 --group=0 -cf "$root.tar" etc/passwd etc/group &&
+        tar -C "$root" --no-recursion -rf "$root.tar" "${USER_HOME#/}" "${folder#/}" &&
+        $ENGINE cp - "$id:/" <"$root.tar"
+}
+from_image() { $ENGINE cp "$id:$1" - 2>/dev/null | tar -xOf - 2>/dev/null; }
+
 if [ $# -gt 0 ]; then
     id=$("$@") || undo
+    [ -z "$PASSWD" ] || introduce >&2 || echo "remotenb: $USER_HOME could not be made in it" >&2
+    rm -rf "$STATE/root" "$STATE/root.tar"
 fi
 # what an earlier life of it left would be taken for this one's
 [ "$($ENGINE inspect -f '{{.State.Running}}' "$NAME")" = true ] || rm -f "$STATE"/rt/*server-*.json

@@ -66,6 +66,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "remotenb.machine",
+        "remotenb.ownership",
         "remotenb.probe",
         "remotenb.launch",
         "remotenb.ways",

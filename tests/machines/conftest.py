@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import json
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.rig.failures import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.laptop import Event, Laptop
     from tests.rig.box import Box
     from tests.rig.lab import Lab
 
@@ -22,6 +24,31 @@ TINY = "busybox:1"
 
 ARTICLE = ("jupyter", "notebook", "--ip", "0.0.0.0", "--allow-root")
 """As the article tells to start it."""
+
+
+def on(laptop: Laptop, verb: str, *args: str) -> list[str]:
+    """A command line with the options that every command has."""
+    return [verb, "--json", "-F", str(laptop.ssh_config), *args]
+
+
+def listed(laptop: Laptop, *args: str) -> list[dict[str, Any]]:
+    """What a listing command prints with --json."""
+    done = laptop.run(*on(laptop, *args))
+    assert done.code == 0, done
+    rows: list[dict[str, Any]] = json.loads(done.out)
+    return rows
+
+
+def did(laptop: Laptop, *args: str) -> Event:
+    """The last event of a command that must succeed."""
+    done = laptop.run(*on(laptop, *args))
+    assert done.code == 0, done
+    return done.events[-1]
+
+
+def refused(laptop: Laptop, *args: str) -> Event:
+    """The error of a command that must fail."""
+    return laptop.run(*on(laptop, *args)).error
 
 
 @pytest.fixture

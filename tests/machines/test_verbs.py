@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machines.conftest import LAB4, TINY
+from tests.machines.conftest import LAB4, TINY, did, listed, refused
 
 if TYPE_CHECKING:
-    from tests.laptop import Event, Laptop
+    from tests.laptop import Laptop
     from tests.rig.box import Box
 
 IDLE = ("sleep", "1000")
-
-
-def on(laptop: Laptop, verb: str, *args: str) -> list[str]:
-    """A command line with the options that every command has."""
-    return [verb, "--json", "-F", str(laptop.ssh_config), *args]
-
-
-def listed(laptop: Laptop, *args: str) -> list[dict[str, Any]]:
-    """What a listing command prints with --json."""
-    done = laptop.run(*on(laptop, *args))
-    assert done.code == 0, done
-    rows: list[dict[str, Any]] = json.loads(done.out)
-    return rows
-
-
-def did(laptop: Laptop, *args: str) -> Event:
-    """The last event of a command that must succeed."""
-    done = laptop.run(*on(laptop, *args))
-    assert done.code == 0, done
-    return done.events[-1]
-
-
-def refused(laptop: Laptop, *args: str) -> Event:
-    """The error of a command that must fail."""
-    return laptop.run(*on(laptop, *args)).error
 
 
 def run(box: Box, name: str, *options: str, user: str = "alice") -> None:
@@ -64,13 +38,13 @@ def test_containers_are_listed_with_their_owners(laptop: Laptop, box: Box) -> No
 
 def test_a_container_is_stopped_started_killed_and_removed(laptop: Laptop, box: Box) -> None:
     run(box, "mine", "--label", "remotenb.user=alice")
-    assert did(laptop, "stop", "gpu-box")["event"] == "stopped"
+    assert did(laptop, "stop", "gpu-box")["what"] == "stopped"
     assert state(box, "mine") == "exited"
-    assert did(laptop, "start", "gpu-box", "mine")["event"] == "started"
+    assert did(laptop, "start", "gpu-box", "mine")["what"] == "started"
     assert state(box, "mine") == "running"
     assert did(laptop, "kill", "gpu-box")["name"] == "mine"
     assert state(box, "mine") == "exited"
-    assert did(laptop, "rm", "gpu-box")["event"] == "removed"
+    assert did(laptop, "rm", "gpu-box")["what"] == "removed"
     assert state(box, "mine") == ""
 
 
@@ -107,6 +81,6 @@ def test_images_are_listed_and_removed_unless_a_container_needs_them(
     assert error["code"] == 4
     assert "container" in error["message"]
     box.docker("tag", TINY, "alice/copy:1")
-    assert did(laptop, "rmi", "gpu-box", "alice/copy:1")["event"] == "removed"
+    assert did(laptop, "rmi", "gpu-box", "alice/copy:1")["what"] == "removed"
     assert "alice/copy:1" not in {row["image"] for row in listed(laptop, "images", "gpu-box")}
     assert refused(laptop, "rmi", "gpu-box", "no/such:1")["error"] == "ImageMissing"

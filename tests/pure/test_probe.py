@@ -50,7 +50,7 @@ CONTAINER: dict[str, Any] = {
     },
 }
 BOX: dict[str, Any] = {
-    "about": member("alice\n1000\n/home/alice\n"),
+    "about": member("alice\n1000\n/home/alice\n1000\n1000 alice\n990 docker\n"),
     "gpus": member(
         "0, GPU-a, NVIDIA A100, 81920, 0, 0\n1, GPU-b, NVIDIA A100, 81920, 70000, [N/A]\n"
     ),

@@ -1,0 +1,109 @@
+"""Files that containers left behind as root's, in folders that are the user's."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from remotenb import far
+from remotenb.engines.docker import bind_source
+from remotenb.errors import MountMissing, NoImage, UsageError
+from remotenb.spec import absolute
+from remotenb.text import one_line, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remotenb.machine import Machine
+
+FIND_TIMEOUT_S = 600.0
+"""For millions of files on a disk that turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootsFiles:
+    """What is root's in a folder of the user's."""
+
+    folder: str
+    count: int
+    examples: tuple[str, ...]
+
+
+def folders(machine: Machine) -> tuple[str, ...]:
+    """The folders of the user's that their containers mount."""
+    mine = [one.id for one in machine.probe.containers if one.ownership == "mine"]
+    if not mine:
+        return ()
+    mounts = '{{range .Mounts}}{{if eq .Type "bind"}}{{json .Source}}\n{{end}}{{end}}'
+    sources = machine.run("inspect", "-f", mounts, *mine).splitlines()
+    found = {source.strip('"') for source in sources if source.strip('"')}
+    return tuple(sorted(one for one in found if _under(one, (machine.probe.home,))))
+
+
+def folder(machine: Machine, path: str) -> str:
+    """``path`` of the machine, links resolved; raises :class:`UsageError` if it is not theirs."""
+    wanted = absolute(path, machine.probe.home)
+    done = machine.link.script(
+        'readlink -f -- "$1" && [ -d "$1" ] && readlink -f -- "$2"',
+        wanted,
+        machine.probe.home,
+        timeout=20,
+    )
+    lines = done.out.decode("utf-8", "surrogateescape").splitlines()
+    if done.code != 0 or len(lines) < 2:  # noqa: PLR2004  the folder and the home
+        raise MountMissing(f"there is no folder {one_line(wanted)}", hint="check the path")
+    resolved, home = lines[0], lines[-1]
+    if not _under(resolved, (home, *folders(machine))):
+        raise UsageError(
+            f"{one_line(resolved)} is not in your home, nor a folder that your containers mount",
+            hint="its owner or an administrator can do that",
+        )
+    return resolved
+
+
+def count(machine: Machine, path: str) -> RootsFiles:
+    """What of ``path`` (a result of :func:`folder`) is root's."""
+    number, *examples = _run(machine, path, owner="").splitlines() or ["0"]
+    inside = (plain(one).removeprefix("/folder").lstrip("/") or "." for one in examples)
+    return RootsFiles(path, int(number) if number.isdigit() else 0, tuple(inside))
+
+
+def take_over(machine: Machine, path: str) -> None:
+    """Give what is root's in ``path`` to the user."""
+    _run(machine, path, owner=f"{machine.probe.uid}:{machine.probe.gid}")
+
+
+def _run(machine: Machine, path: str, *, owner: str) -> str:
+    done = machine.link.script(
+        far.source("roots_files.sh"),
+        timeout=FIND_TIMEOUT_S,
+        ENGINE=shlex.join(machine.engine),
+        IMAGE=_image(machine),
+        SOURCE=bind_source(path),
+        REMAP="--userns=host" if machine.probe.engine.remaps else "",
+        OWNER=owner,
+    )
+    if done.code != 0:
+        raise machine.complaint(done.err.decode("utf-8", "replace"))
+    return done.out.decode("utf-8", "replace")
+
+
+def _image(machine: Machine) -> str:
+    """Any image with a shell will do; best one that was run already."""
+    there = {one.ref for one in machine.probe.images}
+    used = [one.image for one in machine.probe.containers if one.ownership == "mine"]
+    wanted = [*used, machine.settings.image or "", *_names(machine)]
+    image = next((one for one in wanted if one in there), None)
+    if image is None:
+        raise NoImage("there is no image on that machine to do it with", hint="remotenb push")
+    return image
+
+
+def _names(machine: Machine) -> Sequence[str]:
+    return [one.ref for one in machine.probe.images]
+
+
+def _under(path: str, folders: Sequence[str]) -> bool:
+    return any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
