@@ -201,6 +201,35 @@ def test_what_may_pass_by_itself_is_tried_for_ever(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "pace"),
+    [
+        (NO_ANSWER, 1.0),
+        (HUNG_UP, 30.0),
+        (errors.EngineDown("?"), 5.0),
+    ],
+    ids=name,
+)
+def test_an_outage_of_64_hours_is_sat_out_and_over_within_one_wait(
+    error: Exception, pace: float
+) -> None:
+    weekend = 64 * 3600.0
+    now, attempts = NOW, 0
+    state, _ = advance(Up(NOW - 60), Lost("silence"), now, POLICY)
+    while now < NOW + weekend:
+        state, action = advance(state, Failed(error), now, POLICY)
+        assert isinstance(action, Wait)
+        assert action.seconds <= pace
+        now += action.seconds
+        attempts += 1
+        state, again = advance(state, Due(), now, POLICY)
+        assert again == QUIET_OPEN
+    assert now - NOW - weekend <= pace
+    assert attempts <= weekend / pace + 300
+    state, _ = advance(state, Opened(), now, POLICY)
+    assert isinstance(state, Up)
+
+
+@pytest.mark.parametrize(
     ("error", "seconds"), [(REFUSED, 600), (errors.MountMissing("/data", hint="mount it"), 122)]
 )
 def test_what_does_not_pass_becomes_a_persons_business(
