@@ -150,6 +150,50 @@ def test_a_download_through_a_cut_is_whole(ours: Remotenb, lab: Lab, box: Box) -
     assert got.hexdigest() == made.stdout.split()[0]
 
 
+def server_memory(box: Box, container: str) -> int:
+    """Bytes that the Jupyter server in that container takes; its kernels not counted."""
+    rows = box.docker("top", container, "-eo", "rss,args").stdout.splitlines()[1:]
+    return max(int(row.split()[0]) << 10 for row in rows if "/jupyter" in row)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_200_mb_of_output_and_a_paused_download_in_one_outage(
+    ours: Remotenb, lab: Lab, box: Box
+) -> None:
+    make = "head -c 200000000 /dev/urandom >big && sha256sum big"
+    made = box.docker("exec", "-w", "/workspace", ours.container, "sh", "-c", make)
+    request = urllib.request.Request(
+        f"{ours.notebook.base}files/big", headers={"Authorization": f"token {ours.notebook.token}"}
+    )
+    got = hashlib.sha256()
+    line = 45_000
+    with (
+        urllib.request.urlopen(request, timeout=60) as answer,
+        KernelLines(ours.notebook, 200_000_000 // line, padding=line) as lines,
+    ):
+        got.update(answer.read(1_000_000))
+        lines.wait_past(20)
+        before = server_memory(box, ours.container)
+        cut(lab, ours)
+        peak = 0
+        while time.time() < lines.ends_at + 3:
+            peak = max(peak, server_memory(box, ours.container))
+            time.sleep(1)
+        came = len(lines.numbers)
+        lab.unblock()
+        restored = mended(ours)
+        lines.assert_each_once_in_order()
+        assert lines.closings == 0
+        while block := answer.read(1 << 20):
+            got.update(block)
+    print(f"the server's memory: {before >> 20} MiB, in the outage at most {peak >> 20} MiB")
+    print(f"{came} lines before it; {restored['replayed_bytes'] >> 20} MiB were waiting")
+    assert got.hexdigest() == made.stdout.split()[0]
+    assert restored["replayed_bytes"] > 150_000_000
+    assert peak < before + (32 << 20)
+
+
 @pytest.mark.parametrize("fault", ["drop_in", pytest.param("drop_out", marks=pytest.mark.long)])
 def test_a_post_through_a_cut_happens_once(ours: Remotenb, lab: Lab, fault: str) -> None:
     with ThreadPoolExecutor() as threads:
