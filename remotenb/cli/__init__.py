@@ -39,6 +39,9 @@ SECTIONS = {
         "images": "The images on HOST.",
         "rmi": "Remove an image from HOST.",
     },
+    "Machine": {
+        "gpus": "The GPUs of HOST, and who computes on them.",
+    },
 }
 COMMANDS = {name: words for section in SECTIONS.values() for name, words in section.items()}
 TOGETHER = {

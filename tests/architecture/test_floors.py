@@ -65,6 +65,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.wake",
     ),
     (
+        "remotenb.gpus",
         "remotenb.machine",
         "remotenb.ownership",
         "remotenb.probe",

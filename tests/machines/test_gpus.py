@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machines.conftest import CLASSIC
+from tests.machines.conftest import CLASSIC, TINY, listed, refused
 from tests.notebook import Notebook
 from tests.rig.gpus import Gpu, GpuProcess
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.laptop import Laptop
     from tests.rig.box import Box
 
+IDLE = ("sleep", "1000")
 SEEN = "import subprocess as s; print(s.getoutput('nvidia-smi -L | wc -l'))"
 BUSY = Gpu(1, memory_used=40_000, utilization=97, processes=(GpuProcess(4242, 40_000),))
 
@@ -66,3 +67,24 @@ def test_a_driver_that_does_not_work_is_quoted(laptop: Laptop, box: Box, failure
     refused = laptop.refused("gpu-box", "--image", CLASSIC)
     assert (refused["error"], refused["code"]) == ("GpuUnavailable", 4)
     assert "nvidia-smi" in refused["message"].lower() or "nvml" in refused["message"].lower()
+
+
+def test_gpus_are_listed_with_who_computes_on_them(laptop: Laptop, box: Box) -> None:
+    box.docker("run", "-d", "--name", "training", "--label", "remotenb.user=bob", TINY, *IDLE)
+    pid = int(box.docker("inspect", "-f", "{{.State.Pid}}", "training").stdout)
+    box.set_gpus([Gpu(0), Gpu(1, memory_used=40_000, processes=(GpuProcess(pid, 39_000),))])
+    idle, busy = listed(laptop, "gpus", "gpu-box")
+    assert (idle["index"], idle["idle"], idle["processes"]) == (0, True, [])
+    assert (busy["index"], busy["idle"], busy["memory_used"]) == (1, False, 40_000)
+    (process,) = busy["processes"]
+    assert (process["user"], process["container"]) == ("bob", "training")
+    assert (process["pid"], process["memory"]) == (pid, 39_000)
+    assert "bob in training" in laptop.run("gpus", "gpu-box", "-F", str(laptop.ssh_config)).out
+
+
+def test_a_box_without_gpus_or_with_a_dead_driver_says_so(laptop: Laptop, box: Box) -> None:
+    assert listed(laptop, "gpus", "gpu-box") == []
+    box.set_gpus([Gpu(0)], failure="mismatch")
+    error = refused(laptop, "gpus", "gpu-box")
+    assert error["error"] == "GpuUnavailable"
+    assert "mismatch" in error["message"]
