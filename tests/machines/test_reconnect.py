@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.laptop import Event
+    from tests.machines.conftest import ByHand
     from tests.rig.box import Box
     from tests.rig.lab import Lab
 
@@ -31,6 +32,7 @@ NOTICED_S = 4.0
 BACK_S = 5.0
 SERVER_BACK_S = 45.0
 HELD_S = 15.0
+SILENT_S = 130.0
 LINES = 180
 QUICK = {"drop_in", "session_killed"}
 OF_THE_LINK = [
@@ -268,6 +270,27 @@ def test_a_page_opened_in_an_outage_is_one_that_reloads_itself(ours: Remotenb, l
     lab.unblock()
     mended(ours)
     assert answers(ours)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("image", [LAB4, LAB2, CLASSIC])
+def test_a_notebook_started_by_hand_is_kept_past_its_own_ping_timeout(
+    lab: Lab, laptop: Laptop, by_hand: ByHand, image: str
+) -> None:
+    """Jupyter ends a websocket whose pings were not answered for 90 s; the relay answers them."""
+    by_hand("-v", "/home/alice:/home/alice", image=image)
+    with (
+        Remotenb(lab, "gpu-box", laptop, "--container", "nb") as session,
+        KernelLines(session.notebook, 3200) as lines,
+    ):
+        lines.wait_past(20)
+        cut(lab, session)
+        time.sleep(SILENT_S)
+        lab.unblock()
+        mended(session)
+        lines.assert_each_once_in_order()
+        assert lines.closings == 0
 
 
 def test_two_laptops_do_not_disturb_each_other(
