@@ -50,9 +50,9 @@ class Machine:
             raise self.complaint(done.err.decode("utf-8", "replace"))
         return done.out.decode("utf-8", "replace")
 
-    def process(self, *args: str) -> Process:
-        """Begin the engine with ``args``; for what lasts, or reads its stdin."""
-        return Process(self.link.pipe((*self.engine, *args), b""), self.host.name)
+    def spawn(self, *argv: str) -> Process:
+        """Begin a command over there; for what lasts, or reads its stdin."""
+        return Process(self.link.pipe(argv, b""), self.host.name)
 
     def complaint(self, said: str) -> FarSideError:
         """The error that the engine's words mean."""

@@ -22,7 +22,7 @@ SECTIONS = {
         "status": "The live sessions of this laptop.",
         "open": "Open the notebook of a live session again.",
         "disconnect": "End a session; the notebook goes on.",
-        "logs": "What the sessions of HOST told.",
+        "logs": "What the sessions of HOST told, or a container.",
         "demo": "See what connect does, without any server.",
     },
     "Container": {

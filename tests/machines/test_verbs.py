@@ -84,3 +84,12 @@ def test_images_are_listed_and_removed_unless_a_container_needs_them(
     assert did(laptop, "rmi", "gpu-box", "alice/copy:1")["what"] == "removed"
     assert "alice/copy:1" not in {row["image"] for row in listed(laptop, "images", "gpu-box")}
     assert refused(laptop, "rmi", "gpu-box", "no/such:1")["error"] == "ImageMissing"
+
+
+def test_what_a_container_printed_is_shown_without_its_escape_sequences(
+    laptop: Laptop, box: Box
+) -> None:
+    say = "printf 'one\\033]0;x\\007\\n'; echo two >&2"
+    box.docker("run", "--name", "mine", "--label", "remotenb.user=alice", TINY, "sh", "-c", say)
+    done = laptop.run("logs", "gpu-box", "--container", "mine", "-F", str(laptop.ssh_config))
+    assert (done.code, sorted(done.out.splitlines())) == (0, ["one", "two"])
