@@ -29,6 +29,8 @@ from remotenb.tunnel.direct import DirectCarrier
 from remotenb.tunnel.listener import Listener, bind
 from remotenb.tunnel.relayed import Relayed
 from remotenb.ways import Place, attach
+from tests import costs
+from tests.costs import BULK
 from tests.laptop import Laptop
 from tests.machines.conftest import LAB4
 from tests.rig.failures import until
@@ -37,11 +39,11 @@ from tests.rig.lab import Lab
 FAR = "gpu-box-far"
 RTT_S = 0.1
 PORT = 7000
-BULK = 40_000_000
 
 Tunnel = Callable[[Lab], AbstractContextManager[int]]
 
-# One byte in: that many bytes back. Runs on the box with the machine's own Python.
+# The first byte says what is wanted: 1 a byte, 2 many, 3 an echo, 4 a byte when many have come.
+# Runs on the box with the machine's own Python.
 SERVER = f"""
 import contextlib, socketserver
 class Handler(socketserver.BaseRequestHandler):
@@ -49,7 +51,16 @@ class Handler(socketserver.BaseRequestHandler):
         with contextlib.suppress(OSError):
             self.answer()
     def answer(self):
-        size = 1 if self.request.recv(1) == b"1" else {BULK}
+        kind = self.request.recv(1)
+        while kind == b"3":
+            data = self.request.recv(65536)
+            if not data:
+                return
+            self.request.sendall(data)
+        size = {BULK} if kind == b"2" else 1
+        left = {BULK} if kind == b"4" else 0
+        while left > 0:
+            left -= len(self.request.recv(1 << 20)) or left
         block = bytes(65536)
         while size > 0:
             size -= self.request.send(block[:size])
@@ -209,32 +220,41 @@ def download(port: int) -> float:
     return BULK / 1e6 / seconds(fetch)
 
 
-def tunnels(lab: Lab, runs: int) -> None:
-    """The second table: what goes through."""
+@contextmanager
+def serving(lab: Lab) -> Iterator[None]:
+    """What the tunnels lead to."""
     lab.box.write("/tmp/server.py", SERVER)
     server = subprocess.Popen(lab.box.enter(["python3", "/tmp/server.py"]))
-    until(lambda: PORT in [one.port for one in lab.box.listening()], "the server")
-    print("\n| tunnel | first byte 0 ms | 100 ms | download 0 ms | 50 ms |\n|---|---|---|---|---|")
-    base: list[float] = []
     try:
-        for name, open_tunnel in (
-            ("ssh -L", by_ssh),
-            ("sshtunnel", by_sshtunnel),
-            ("remotenb, relay", by_relay),
-            ("remotenb, direct", by_remotenb),
-        ):
-            figures = _figures(lab, open_tunnel, runs)
-            base = base or figures
-            ratios = [figure / first for figure, first in zip(figures, base, strict=True)]
-            near, far, lan, wan = figures
-            print(
-                f"| {name} | {near * 1e3:.1f} ms ({ratios[0]:.2f}) | {far * 1e3:.0f} ms "
-                f"({ratios[1]:.2f}) | {lan:.0f} MB/s ({ratios[2]:.2f}) "
-                f"| {wan:.1f} MB/s ({ratios[3]:.2f}) |"
-            )
+        until(lambda: PORT in [one.port for one in lab.box.listening()], "the server")
+        yield
     finally:
         server.kill()
         server.wait(10)
+
+
+def tunnels(lab: Lab, runs: int) -> None:
+    """The second table: what goes through."""
+    print("\n| tunnel | first byte 0 ms | 100 ms | download 0 ms | 50 ms |\n|---|---|---|---|---|")
+    base: list[float] = []
+    for name, open_tunnel in TUNNELS.items():
+        figures = _figures(lab, open_tunnel, runs)
+        base = base or figures
+        ratios = [figure / first for figure, first in zip(figures, base, strict=True)]
+        near, far, lan, wan = figures
+        print(
+            f"| {name} | {near * 1e3:.1f} ms ({ratios[0]:.2f}) | {far * 1e3:.0f} ms "
+            f"({ratios[1]:.2f}) | {lan:.0f} MB/s ({ratios[2]:.2f}) "
+            f"| {wan:.1f} MB/s ({ratios[3]:.2f}) |"
+        )
+
+
+def expenses(lab: Lab) -> None:
+    """The third table: what it costs."""
+    print(f"\n{costs.HEAD}\n|---|---|---|---|---|")
+    for name, open_tunnel in TUNNELS.items():
+        with at_rtt(lab, 0), open_tunnel(lab) as port:
+            print(f"| {name} | {' | '.join(costs.figures(port))} |")
 
 
 def _figures(lab: Lab, open_tunnel: Tunnel, runs: int) -> list[float]:
@@ -245,8 +265,16 @@ def _figures(lab: Lab, open_tunnel: Tunnel, runs: int) -> list[float]:
     return figures
 
 
+TUNNELS: dict[str, Tunnel] = {
+    "ssh -L": by_ssh,
+    "sshtunnel": by_sshtunnel,
+    "remotenb, relay": by_relay,
+    "remotenb, direct": by_remotenb,
+}
+
+
 def main() -> None:
-    """Run both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     runs = parser.parse_args().runs
@@ -256,7 +284,9 @@ def main() -> None:
             lab.enter_laptop()
             lab.reset()
             connects(lab, Laptop(home, lab.ssh_config), runs)
-            tunnels(lab, runs)
+            with serving(lab):
+                tunnels(lab, runs)
+                expenses(lab)
     finally:
         shutil.rmtree(home)
 
