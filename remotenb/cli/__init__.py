@@ -31,6 +31,7 @@ SECTIONS = {
         "kill": "End a container at once.",
         "start": "Start a stopped container again.",
         "rm": "Remove a container and what was written in it.",
+        "prune": "Remove your stopped containers.",
     },
     "Files": {
         "chown": "Take over what containers left as root's in your folders.",
@@ -45,7 +46,7 @@ SECTIONS = {
 }
 COMMANDS = {name: words for section in SECTIONS.values() for name, words in section.items()}
 TOGETHER = {
-    "containers": ("ps", "stop", "kill", "start", "rm"),
+    "containers": ("ps", "stop", "kill", "start", "rm", "prune"),
     "images": ("images", "rmi"),
 }
 """Modules that have several commands, each by its own name."""

@@ -1,4 +1,4 @@
-"""``remotenb ps``, ``stop``, ``kill``, ``start``, ``rm``: the containers of HOST."""
+"""``remotenb ps``, ``stop``, ``kill``, ``start``, ``rm``, ``prune``: the containers of HOST."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import click
 from remotenb.cli import options, tables
 from remotenb.cli.machines import on_machine
 from remotenb.cli.output import done
+from remotenb.cli.people import people
 from remotenb.engines.docker import LABEL_NAME
+from remotenb.errors import UsageError
+from remotenb.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,3 +131,35 @@ def rm(
         machine.run("rm", *(("-f",) if force else ()), one.id)
         machine.forget(one)
     return done("removed", one.name, as_json=as_json, host=host)
+
+
+@click.command("prune", short_help="Remove your stopped containers.")
+@click.argument("host", metavar="HOST")
+@click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
+@options.as_json("Print an event for each that was removed.")
+@options.common
+def prune(*, host: str, yes: bool, as_json: bool, **where: str | int | None) -> int:
+    """Remove the stopped containers that remotenb made for you, after showing and asking.
+
+    What was written in them outside their volumes goes too.
+    """
+    with on_machine(host, where, as_json=as_json) as machine:
+        machine.engine  # noqa: B018  raises where there is none
+        stopped = [one for one in machine.probe.containers if _ours(one) and not one.running]
+        for one in stopped if not as_json else ():
+            click.echo(f"  {plain(one.name)}  {plain(one.image)}  {plain(one.status)}", err=True)
+        person = people(as_json=as_json)
+        question = f"Remove {len(stopped)} stopped containers (yes/no)? "
+        if stopped and not yes and not (person and person.agree(question)):
+            raise UsageError("nothing was removed", hint="--yes removes them without a question")
+        for one in stopped:
+            machine.run("rm", one.id)
+            machine.forget(one)
+            done("removed", one.name, as_json=as_json, host=host)
+    if not stopped and not as_json:
+        click.echo(f"no stopped container of yours on {host}", err=True)
+    return 0
+
+
+def _ours(container: Container) -> bool:
+    return container.ownership == "mine" and container.labels.get(LABEL_NAME) == container.name

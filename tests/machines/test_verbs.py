@@ -93,3 +93,20 @@ def test_what_a_container_printed_is_shown_without_its_escape_sequences(
     box.docker("run", "--name", "mine", "--label", "remotenb.user=alice", TINY, "sh", "-c", say)
     done = laptop.run("logs", "gpu-box", "--container", "mine", "-F", str(laptop.ssh_config))
     assert (done.code, sorted(done.out.splitlines())) == (0, ["one", "two"])
+
+
+def test_only_stopped_containers_that_remotenb_made_are_pruned_and_only_when_told(
+    laptop: Laptop, box: Box
+) -> None:
+    for name in ("stopped", "runs"):
+        run(box, name, "--label", f"remotenb.name={name}", "--label", "remotenb.user=alice")
+    run(box, "by-hand", "--label", "remotenb.user=alice")
+    box.docker("kill", "stopped", "by-hand")
+    assert refused(laptop, "prune", "gpu-box")["message"] == "nothing was removed"
+    assert state(box, "stopped") == "exited"
+    assert did(laptop, "prune", "gpu-box", "--yes")["name"] == "stopped"
+    assert [state(box, name) for name in ("stopped", "runs", "by-hand")] == [
+        "",
+        "running",
+        "exited",
+    ]
