@@ -85,7 +85,7 @@ def command(
             engine="host", browser=not no_browser, port=port, root_dir=str(home / "work")
         )
         connect = Connect(
-            host, Wish(settings), report, None, laptop=lambda: secrets.token_bytes(16)
+            host, Wish(settings, new=True), report, None, laptop=lambda: secrets.token_bytes(16)
         )
         return _run(connect, started=start)
 

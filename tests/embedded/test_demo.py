@@ -167,6 +167,18 @@ def test_interrupted_before_it_is_ready_it_leaves_nothing_and_says_so(tmp_path: 
     assert list(tmp_path.glob("remotenb-demo-*")) == []
 
 
+def test_a_notebook_that_runs_on_the_machine_already_is_left_alone(tmp_path: Path) -> None:
+    with demo(tmp_path) as first:
+        ready = first.event(READY_TIMEOUT_S)
+        with demo(tmp_path) as second:
+            other = second.event(READY_TIMEOUT_S)
+            assert other["reused"] is False
+            assert other["url"] != ready["url"]
+            for running in (second, first):
+                running.process.send_signal(signal.SIGINT)
+                running.rest()
+
+
 def test_the_demo_takes_the_port_that_was_named_or_says_that_it_is_taken(tmp_path: Path) -> None:
     with demo(tmp_path) as running:
         port = str(running.event(READY_TIMEOUT_S)["local_port"])
