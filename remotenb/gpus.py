@@ -33,7 +33,8 @@ class GpuProcess:
     """Its name."""
     kernel: str | None
     """The id of the notebook kernel that it is."""
-    command: str
+    name: str
+    """Of its program; not its arguments, in which people put keys."""
 
 
 def processes(machine: Machine) -> tuple[GpuProcess, ...]:
@@ -50,7 +51,7 @@ def parse(text: str, containers: tuple[Container, ...]) -> Iterator[GpuProcess]:
         cells = [plain(cell).strip() for cell in line.split("\t")]
         if len(cells) != COLUMNS or not cells[2].isdecimal():
             continue
-        uuid, memory, pid, user, container, kernel, command = cells
+        uuid, memory, pid, user, container, kernel, name = cells
         yield GpuProcess(
             gpu=uuid,
             memory=int(memory) if memory.isdecimal() else None,
@@ -59,5 +60,5 @@ def parse(text: str, containers: tuple[Container, ...]) -> Iterator[GpuProcess]:
             user=(owners.get(container) if user in {"root", ""} else user) or user or None,
             container=names.get(container, container[:12]) or None,
             kernel=kernel or None,
-            command=command,
+            name=name,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remotenb.engines.complaints import understand
-from remotenb.engines.docker import LABEL_NAME
+from remotenb.engines.docker import made_here, state_dir
 from remotenb.errors import ContainerMissing, UsageError
 from remotenb.plan import require_engine
 from remotenb.reach import named
@@ -15,7 +15,7 @@ from remotenb.text import one_line
 
 if TYPE_CHECKING:
     from remotenb.errors import FarSideError
-    from remotenb.model import Container, Host, Probe
+    from remotenb.model import Container, Host, Image, Probe
     from remotenb.report import Reporter
     from remotenb.settings import Settings
     from remotenb.ssh.link import Link
@@ -40,6 +40,18 @@ class Machine:
         require_engine(self.probe)
         return self.probe.engine.argv
 
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """All there are, other users' too; raises a :class:`FarSideError` without an engine."""
+        require_engine(self.probe)
+        return self.probe.containers
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """All that have a name; raises a :class:`FarSideError` without an engine."""
+        require_engine(self.probe)
+        return self.probe.images
+
     def run(self, *args: str, timeout: float = ENGINE_TIMEOUT_S) -> str:
         """Run the engine with ``args`` to its end, in ``timeout`` seconds; what it printed.
 
@@ -51,7 +63,7 @@ class Machine:
         return done.out.decode("utf-8", "replace")
 
     def spawn(self, *argv: str) -> Process:
-        """Begin a command over there; for what lasts, or reads its stdin."""
+        """Begin a command over there, for what lasts; its stdin is empty."""
         return Process(self.link.pipe(argv, b""), self.host.name)
 
     def complaint(self, said: str) -> FarSideError:
@@ -67,7 +79,7 @@ class Machine:
         name = name or self.settings.container
         if name:
             return self._named(name, others=others)
-        mine = [one for one in self.probe.containers if one.ownership == "mine"]
+        mine = [one for one in self.containers if one.ownership == "mine"]
         running = [one for one in mine if one.running] or mine
         if len(running) == 1:
             return running[0]
@@ -81,15 +93,14 @@ class Machine:
 
     def forget(self, container: Container) -> None:
         """Remove the state folder of a container of ours that was removed."""
-        if container.labels.get(LABEL_NAME) == container.name:
-            folder = f"{self.probe.home}/.local/state/remotenb/{container.name}"
+        if made_here(container) and container.ownership == "mine":
+            folder = state_dir(self.probe.home, container.name)
             self.link.script('rm -rf -- "$1"', folder, timeout=20)
 
     def _named(self, name: str, *, others: bool) -> Container:
-        require_engine(self.probe)
-        container = next((one for one in self.probe.containers if named(one, name)), None)
+        container = next((one for one in self.containers if named(one, name)), None)
         if container is None:
-            there = ", ".join(one.name for one in self.probe.containers) or "none"
+            there = ", ".join(one.name for one in self.containers) or "none"
             raise ContainerMissing(
                 f"there is no container {one_line(name)}", hint=f"there are: {there}"
             )

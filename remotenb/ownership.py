@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -33,12 +34,12 @@ class RootsFiles:
 
 def folders(machine: Machine) -> tuple[str, ...]:
     """The folders of the user's that their containers mount."""
-    mine = [one.id for one in machine.probe.containers if one.ownership == "mine"]
+    mine = [one.id for one in machine.containers if one.ownership == "mine"]
     if not mine:
         return ()
     mounts = '{{range .Mounts}}{{if eq .Type "bind"}}{{json .Source}}\n{{end}}{{end}}'
     sources = machine.run("inspect", "-f", mounts, *mine).splitlines()
-    found = {source.strip('"') for source in sources if source.strip('"')}
+    found = {str(json.loads(source)) for source in sources if source}
     return tuple(sorted(one for one in found if _under(one, (machine.probe.home,))))
 
 
@@ -52,9 +53,9 @@ def folder(machine: Machine, path: str) -> str:
         timeout=20,
     )
     lines = done.out.decode("utf-8", "surrogateescape").splitlines()
-    if done.code != 0 or len(lines) < 2:  # noqa: PLR2004  the folder and the home
+    if done.code != 0 or len(lines) != 2:  # noqa: PLR2004  a name may have newlines in it
         raise MountMissing(f"there is no folder {one_line(wanted)}", hint="check the path")
-    resolved, home = lines[0], lines[-1]
+    resolved, home = lines
     if not _under(resolved, (home, *folders(machine))):
         raise UsageError(
             f"{one_line(resolved)} is not in your home, nor a folder that your containers mount",
@@ -92,17 +93,16 @@ def _run(machine: Machine, path: str, *, owner: str) -> str:
 
 def _image(machine: Machine) -> str:
     """Any image with a shell will do; best one that was run already."""
-    there = {one.ref for one in machine.probe.images}
-    used = [one.image for one in machine.probe.containers if one.ownership == "mine"]
-    wanted = [*used, machine.settings.image or "", *_names(machine)]
+    there = [one.ref for one in machine.images]
+    used = [one.image for one in machine.containers if one.ownership == "mine"]
+    wanted = [*used, machine.settings.image, *there]
     image = next((one for one in wanted if one in there), None)
     if image is None:
-        raise NoImage("there is no image on that machine to do it with", hint="remotenb push")
+        raise NoImage(
+            "there is no image on that machine to do it with",
+            hint="docker pull or docker load one there",
+        )
     return image
-
-
-def _names(machine: Machine) -> Sequence[str]:
-    return [one.ref for one in machine.probe.images]
 
 
 def _under(path: str, folders: Sequence[str]) -> bool:

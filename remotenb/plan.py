@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from remotenb.decision import Plan, Refuse, Reuse, StartContainer, StartServer
 from remotenb.engines.complaints import join_the_group
-from remotenb.engines.docker import LABEL_NAME
+from remotenb.engines.docker import LABEL_NAME, made_here
 from remotenb.errors import (
     ContainerMissing,
     ContainerNotRunning,
@@ -259,7 +259,7 @@ def _ours(probe: Probe, wish: Wish, wanted_id: str | None) -> Container | None:
     ours = [
         c
         for c in probe.containers
-        if c.labels.get(LABEL_NAME) == c.name
+        if made_here(c)
         and c.ownership == "mine"
         and (wish.settings.image is None or _of_image(c, wish.settings.image, wanted_id))
     ]

@@ -96,7 +96,7 @@ class Session:
         try:
             self.tunnel.forward(self.host.login, port)
         except LinkError as error:  # the port is ours all the same, and leads on when it is back
-            self.keeper.happened(Cut(LinkLost(error.message), float("inf")))
+            self.keeper.happened(Cut(LinkLost(error.message), 0.0))
         return next(one for one in self.tunnel.forwards if one.port == port)
 
     def wait(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from remotenb.decision import ContainerSpec, Identity
+from remotenb.engines.docker import state_dir
 from remotenb.errors import GpuUnavailable
 from remotenb.model import Mount
 from remotenb.settings import GpuRequest, Settings, parse_gpus
@@ -64,7 +65,7 @@ def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) 
         ulimits=tuple(settings.ulimits),
         run_args=tuple(settings.run_args),
         owner=probe.user,
-        state_dir=f"{probe.home}/.local/state/remotenb/{name}",
+        state_dir=state_dir(probe.home, name),
         root_dir=settings.root_dir,
         identity=(who := identity(probe, settings)),
         host_uids=who is not None and probe.engine.remaps,

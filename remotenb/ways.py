@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remotenb import far
-from remotenb.engines.docker import LABEL_NAME, STATE_TARGET
+from remotenb.engines.docker import STATE_TARGET, made_here, state_dir
 from remotenb.errors import LinkError, LinkLost, ServerUnreachable
 from remotenb.model import ON_HOST
 from remotenb.text import one_line
@@ -62,8 +62,8 @@ def place_in(container: Container, probe: Probe) -> Place:
     run = far.boot(python) if python else (*ANY_PYTHON, *far.boot("python3")[1:])
     inside = (*probe.engine.argv, "exec", "-i", container.id, *run)
     commands = [(inside, {"folders": list[str]()})]
-    if container.labels.get(LABEL_NAME) == container.name and probe.host.python:
-        folder = f"{probe.home}/.local/state/remotenb/{container.name}"
+    if made_here(container) and probe.host.python:
+        folder = state_dir(probe.home, container.name)
         told: dict[str, object] = {"folders": [folder], "inside": [STATE_TARGET], "start": inside}
         commands.insert(0, (far.boot(probe.host.python), told))  # type: ignore[arg-type]
     return Place(container.id, tuple(commands))  # type: ignore[arg-type]

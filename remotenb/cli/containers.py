@@ -10,7 +10,7 @@ from remotenb.cli import options, tables
 from remotenb.cli.machines import on_machine
 from remotenb.cli.output import done
 from remotenb.cli.people import people
-from remotenb.engines.docker import LABEL_NAME
+from remotenb.engines.docker import made_here
 from remotenb.errors import UsageError
 from remotenb.text import plain
 
@@ -45,10 +45,9 @@ def _of_one(function: Callable[..., Any]) -> Callable[..., Any]:
 def ps(*, host: str, every: bool, as_json: bool, **where: str | int | None) -> int:
     """Your containers on HOST that run; --all for every one there is."""
     with on_machine(host, where, as_json=as_json) as machine:
-        machine.engine  # noqa: B018  raises where there is none
         rows = [
             _row(one)
-            for one in machine.probe.containers
+            for one in machine.containers
             if every or (one.running and one.ownership != "other")
         ]
     none = f"no container of yours runs on {host}; remotenb connect {host} starts one"
@@ -65,72 +64,59 @@ def _row(container: Container) -> dict[str, object]:
         "gpus": container.gpus,
         "owner": container.owner,
         "ownership": container.ownership,
-        "notebook": container.labels.get(LABEL_NAME) == container.name,
+        "notebook": made_here(container),
     }
+
+
+def _act(  # noqa: PLR0913  what a command on one container was given
+    verb: str,
+    *options_: str,
+    said: str,
+    host: str,
+    container: str | None,
+    others: bool,
+    as_json: bool,
+    **where: str | int | None,
+) -> int:
+    with on_machine(host, where, as_json=as_json) as machine:
+        one = machine.container(container, others=others)
+        with machine.report.step(f"{verb} {one.name}"):
+            machine.run(verb, *options_, one.id)
+            if verb == "rm":
+                machine.forget(one)
+    return done(said, one.name, as_json=as_json, host=host)
 
 
 @click.command("stop", short_help="Stop a container; its files stay.")
 @_of_one
-def stop(
-    *, host: str, container: str | None, others: bool, as_json: bool, **where: str | int | None
-) -> int:
+def stop(**given: Any) -> int:  # noqa: ANN401  see _act
     """Stop a container of yours: what runs in it ends, its files stay.
 
     The kernels end too. remotenb connect or start brings it back.
     """
-    with on_machine(host, where, as_json=as_json) as machine:
-        one = machine.container(container, others=others)
-        with machine.report.step(f"stopping {one.name}"):
-            machine.run("stop", "-t", str(STOP_GRACE_S), one.id)
-    return done("stopped", one.name, as_json=as_json, host=host)
+    return _act("stop", "-t", str(STOP_GRACE_S), said="stopped", **given)
 
 
 @click.command("kill", short_help="End a container at once.")
 @_of_one
-def kill(
-    *, host: str, container: str | None, others: bool, as_json: bool, **where: str | int | None
-) -> int:
+def kill(**given: Any) -> int:  # noqa: ANN401  see _act
     """End what runs in a container of yours at once, when stop does not help."""
-    with on_machine(host, where, as_json=as_json) as machine:
-        one = machine.container(container, others=others)
-        machine.run("kill", one.id)
-    return done("killed", one.name, as_json=as_json, host=host)
+    return _act("kill", said="killed", **given)
 
 
 @click.command("start", short_help="Start a stopped container again.")
 @_of_one
-def start(
-    *, host: str, container: str | None, others: bool, as_json: bool, **where: str | int | None
-) -> int:
+def start(**given: Any) -> int:  # noqa: ANN401  see _act
     """Start a stopped container of yours again; remotenb connect goes to its notebook."""
-    with on_machine(host, where, as_json=as_json) as machine:
-        one = machine.container(container, others=others)
-        with machine.report.step(f"starting {one.name}"):
-            machine.run("start", one.id)
-    return done("started", one.name, as_json=as_json, host=host)
+    return _act("start", said="started", **given)
 
 
 @click.command("rm", short_help="Remove a container and what was written in it.")
 @click.option("-f", "--force", is_flag=True, help="Even if it runs.")
 @_of_one
-def rm(
-    *,
-    host: str,
-    container: str | None,
-    others: bool,
-    force: bool,
-    as_json: bool,
-    **where: str | int | None,
-) -> int:
-    """Remove a container of yours, and what was written in it outside its volumes.
-
-    commit keeps that as an image first.
-    """
-    with on_machine(host, where, as_json=as_json) as machine:
-        one = machine.container(container, others=others)
-        machine.run("rm", *(("-f",) if force else ()), one.id)
-        machine.forget(one)
-    return done("removed", one.name, as_json=as_json, host=host)
+def rm(*, force: bool, **given: Any) -> int:  # noqa: ANN401  see _act
+    """Remove a container of yours, and what was written in it outside its volumes."""
+    return _act("rm", *(("-f",) if force else ()), said="removed", **given)
 
 
 @click.command("prune", short_help="Remove your stopped containers.")
@@ -144,8 +130,11 @@ def prune(*, host: str, yes: bool, as_json: bool, **where: str | int | None) -> 
     What was written in them outside their volumes goes too.
     """
     with on_machine(host, where, as_json=as_json) as machine:
-        machine.engine  # noqa: B018  raises where there is none
-        stopped = [one for one in machine.probe.containers if _ours(one) and not one.running]
+        stopped = [
+            one
+            for one in machine.containers
+            if one.ownership == "mine" and made_here(one) and not one.running
+        ]
         for one in stopped if not as_json else ():
             click.echo(f"  {plain(one.name)}  {plain(one.image)}  {plain(one.status)}", err=True)
         person = people(as_json=as_json)
@@ -159,7 +148,3 @@ def prune(*, host: str, yes: bool, as_json: bool, **where: str | int | None) -> 
     if not stopped and not as_json:
         click.echo(f"no stopped container of yours on {host}", err=True)
     return 0
-
-
-def _ours(container: Container) -> bool:
-    return container.ownership == "mine" and container.labels.get(LABEL_NAME) == container.name

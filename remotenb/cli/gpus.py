@@ -39,34 +39,30 @@ def command(*, host: str, as_json: bool, **where: str | int | None) -> int:
                 hint="the driver of that machine does not work; its administrator can help",
             )
         users = processes(machine) if any(gpu.processes for gpu in found) else ()
-    rows = [_row(gpu, users) for gpu in found]
-    shown = rows if as_json else [_shown(row) for row in rows]
+    of_each = [(gpu, [one for one in users if one.gpu == gpu.uuid]) for gpu in found]
+    rows = [(_members if as_json else _shown)(gpu, using) for gpu, using in of_each]
     none = f"there is no GPU on {host}, or no nvidia-smi that would tell"
-    tables.show(shown, COLUMNS, as_json=as_json, none=none)
+    tables.show(rows, COLUMNS, as_json=as_json, none=none)
     return 0
 
 
-def _row(gpu: Gpu, users: Sequence[GpuProcess]) -> dict[str, object]:
-    members = asdict(gpu)
-    members["processes"] = [asdict(one) for one in users if one.gpu == gpu.uuid]
-    return {**members, "idle": gpu.idle}
+def _members(gpu: Gpu, using: Sequence[GpuProcess]) -> dict[str, object]:
+    return {**asdict(gpu), "idle": gpu.idle, "processes": [asdict(one) for one in using]}
 
 
-def _shown(row: dict[str, object]) -> dict[str, object]:
+def _shown(gpu: Gpu, using: Sequence[GpuProcess]) -> dict[str, object]:
     """A row of the table: for people."""
-    processes = row["processes"]
-    assert isinstance(processes, list)  # noqa: S101  see _row
     return {
-        "gpu": row["index"],
-        "name": row["name"],
-        "memory": f"{row['memory_used']} of {row['memory_total']} MiB",
-        "load": f"{row['utilization']} %",
-        "idle": row["idle"],
-        "used_by": [_user(one) for one in processes],
+        "gpu": gpu.index,
+        "name": gpu.name,
+        "memory": f"{gpu.memory_used} of {gpu.memory_total} MiB",
+        "load": f"{gpu.utilization} %",
+        "idle": gpu.idle,
+        "used_by": [_user(one) for one in using],
     }
 
 
-def _user(process: dict[str, object]) -> str:
-    where = f" in {process['container']}" if process["container"] else ""
-    memory = f", {process['memory']} MiB" if process["memory"] is not None else ""
-    return f"{process['user'] or 'unknown'}{where} (pid {process['pid']}{memory})"
+def _user(process: GpuProcess) -> str:
+    where = f" in {process.container}" if process.container else ""
+    memory = f", {process.memory} MiB" if process.memory is not None else ""
+    return f"{process.user or 'unknown'}{where} (pid {process.pid}{memory})"

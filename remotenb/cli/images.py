@@ -18,12 +18,11 @@ COLUMNS = ("image", "size", "id")
 def images(*, host: str, as_json: bool, **where: str | int | None) -> int:
     """The images on HOST: what a container can be started from."""
     with on_machine(host, where, as_json=as_json) as machine:
-        machine.engine  # noqa: B018  raises where there is none
         rows = [
             {"image": one.ref, "size": one.size, "id": one.id.removeprefix("sha256:")[:12]}
-            for one in machine.probe.images
+            for one in machine.images
         ]
-    none = f"there is no image on {host}; remotenb pull or push brings one"
+    none = f"there is no image on {host}; docker pull it there, or docker load it"
     tables.show(rows, COLUMNS, as_json=as_json, none=none)
     return 0
 

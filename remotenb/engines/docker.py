@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remotenb.decision import ContainerSpec
-    from remotenb.model import Mount
+    from remotenb.model import Container, Mount
 
 STATE_TARGET = "/run/remotenb"
 """Where a container that we start sees its state folder."""
@@ -21,6 +21,16 @@ LABEL_LAUNCH = "remotenb.launch"
 """Which launch made it, so that a launch that fails takes away its own and nothing else."""
 
 Argv = tuple[str, ...]
+
+
+def made_here(container: Container) -> bool:
+    """Whether remotenb made it; a copy that somebody else made of it has another name."""
+    return container.labels.get(LABEL_NAME) == container.name
+
+
+def state_dir(home: str, name: str) -> str:
+    """The folder of the machine that belongs to a container of ours."""
+    return f"{home}/.local/state/remotenb/{name}"
 
 
 class Docker:

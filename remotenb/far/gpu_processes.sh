@@ -1,5 +1,5 @@
 # Who computes on the GPUs: a line for each process, with tabs between GPU's uuid, MiB, pid, user,
-# container's id, notebook kernel's id, command. What is not known is empty.
+# container's id, notebook kernel's id, program. What is not known is empty.
 
 tab=$(printf '\t')
 if command -v timeout >/dev/null 2>&1; then set -- timeout 10; fi
@@ -8,7 +8,7 @@ if command -v timeout >/dev/null 2>&1; then set -- timeout 10; fi
     case $pid in '' | *[!0-9]*) continue ;; esac
     user=$(stat -c %U "/proc/$pid" 2>/dev/null)
     container=$(sed -n 's/.*\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)
-    command=$(tr '\0\t\n' '   ' <"/proc/$pid/cmdline" 2>/dev/null | head -c 300)
-    kernel=$(printf '%s' "$command" | sed -n 's/.*kernel-\([0-9a-f-]*\)\.json.*/\1/p')
-    printf '%s\n' "$uuid$tab$memory$tab$pid$tab$user$tab$container$tab$kernel$tab$command"
+    name=$(tr '\t\n' '  ' <"/proc/$pid/comm" 2>/dev/null)
+    kernel=$(tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | sed -n 's/.*kernel-\([0-9a-f-]*\)\.json$/\1/p')
+    printf '%s\n' "$uuid$tab$memory$tab$pid$tab$user$tab$container$tab$kernel$tab$name"
 done

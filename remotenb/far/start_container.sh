@@ -1,7 +1,7 @@
 # Makes a container and starts it; without parameters, starts the one of that NAME again.
 # In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), FOLDERS (to be mounted, one a line),
-# ENGINE (the engine's command), USER_HOME, PASSWD and GROUP (who it runs as: a folder, a line, lines;
-# empty for whoever the image says); the parameters are the command that creates the container.
+# ENGINE (the engine's command), USER_HOME, PASSWD and GROUP (who it runs as: a folder, a line,
+# lines; empty for whoever the image says); the parameters are the command that creates the container.
 # What fails leaves nothing behind, nor does a laptop that is gone: then writing fails.
 
 id=
@@ -50,6 +50,8 @@ introduce() {
 from_image() { $ENGINE cp "$id:$1" - 2>/dev/null | tar -xOf - 2>/dev/null; }
 
 if [ $# -gt 0 ]; then
+    # a container of this name that ran as root left a cookie secret that only root can read
+    [ -z "$PASSWD" ] || find "$STATE/rt" -mindepth 1 ! -user "$(id -u)" -exec rm -rf {} +
     id=$("$@") || undo
     [ -z "$PASSWD" ] || introduce >&2 || echo "remotenb: $USER_HOME could not be made in it" >&2
     rm -rf "$STATE/root" "$STATE/root.tar"

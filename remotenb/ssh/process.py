@@ -1,4 +1,4 @@
-"""A command on the far side that runs for as long as it takes, with our bytes on its stdin."""
+"""A command on the far side that runs for as long as it takes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
 BLOCK = 1 << 17
-ERR_LIMIT = 1 << 16
+ERR_LIMIT = LINE_LIMIT = 1 << 16
 
 
 class Process:
-    """Its stdin, stdout and end; a context manager that lets go of it.
+    """Its stdout and end; a context manager that lets go of it.
 
     Its waits end with the link, which notices a dead peer by itself.
     """
@@ -29,6 +29,7 @@ class Process:
         self._host = host
         self._err = bytearray()
         channel.settimeout(None)
+        channel.shutdown_write()
         self._drain = threading.Thread(target=self._keep_err, name="stderr", daemon=True)
         self._drain.start()
 
@@ -37,26 +38,17 @@ class Process:
         """The end of what it said on stderr; all of it once :meth:`wait` has returned."""
         return self._err.decode("utf-8", "replace")
 
-    def write(self, data: bytes) -> None:
-        """Send all of ``data``; raises :class:`OSError` when it takes no more."""
-        self._channel.sendall(data)
-
-    def close_stdin(self) -> None:
-        """Nothing more will be written."""
-        try:
-            self._channel.shutdown_write()
-        except (OSError, EOFError):
-            return  # it ended before
-
     def read(self, size: int = BLOCK) -> bytes:
         """What it printed next, at most ``size`` bytes; none at its end."""
         return self._channel.recv(size)
 
     def lines(self) -> Iterator[str]:
-        """What it prints, line by line; a carriage return ends one too."""
+        """What it prints, line by line; one without an end is cut into pieces."""
         rest = b""
         while data := self.read():
-            *whole, rest = (rest + data).replace(b"\r", b"\n").split(b"\n")
+            *whole, rest = (rest + data).split(b"\n")
+            if len(rest) > LINE_LIMIT:
+                whole, rest = [*whole, rest], b""
             for line in whole:
                 yield line.decode("utf-8", "replace")
         if rest:
@@ -64,7 +56,6 @@ class Process:
 
     def wait(self) -> int:
         """Its exit code; raises :class:`LinkLost` when the link ended first."""
-        self.close_stdin()
         while self.read():
             continue
         self._drain.join()

@@ -96,6 +96,14 @@ def test_the_images_own_user_is_still_to_be_had(laptop: Laptop) -> None:
         assert Notebook(session.ready["url"]).run("import os; print(os.getuid())") == "0\n"
 
 
+def test_a_container_that_ran_as_root_before_is_no_hindrance(laptop: Laptop, box: Box) -> None:
+    environment = {"REMOTENB_CONTAINER_USER": "image"}
+    with laptop.connected("gpu-box", "--image", LAB4, environment=environment) as session:
+        box.docker("rm", "-f", session.ready["container"])
+    with laptop.connected("gpu-box", "--image", LAB4) as session:
+        assert Notebook(session.ready["url"]).run("import os; print(os.getuid())") == "1000\n"
+
+
 def test_what_root_left_behind_is_counted_and_given_back(laptop: Laptop, box: Box) -> None:
     work = "/home/alice/work"
     box.run(["mkdir", "-p", work], user="alice")

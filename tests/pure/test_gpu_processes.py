@@ -13,7 +13,7 @@ TRAINING = Container(ID, "training", "x", "y", "running", owner="alice", ownersh
 
 
 def test_root_in_a_container_is_the_containers_owner() -> None:
-    line = f"GPU-1\t40000\t4242\troot\t{ID}\tfe-01\tpython -f kernel-fe-01.json\n"
+    line = f"GPU-1\t40000\t4242\troot\t{ID}\tfe-01\tpython3\n"
     (one,) = parse(line, (TRAINING,))
     assert (one.user, one.container, one.kernel) == ("alice", "training", "fe-01")
     assert (one.gpu, one.memory, one.pid) == ("GPU-1", 40000, 4242)
