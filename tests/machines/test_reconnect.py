@@ -160,7 +160,6 @@ def server_memory(box: Box, container: str) -> int:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.xfail(reason="40 MB pass; after 200 MB no line had come 20 s after the link was back")
 def test_200_mb_of_output_and_a_paused_download_in_one_outage(
     ours: Remotenb, lab: Lab, box: Box
 ) -> None:
