@@ -68,6 +68,16 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
         "make the folder on the server, or leave that volume out",
     ),
     (
+        r"cannot remove a running container|container is running: stop",
+        errors.EngineRefused,
+        "stop it first, or --force",
+    ),
+    (
+        r"is using its referenced image|image is being used by|image has dependent child",
+        errors.EngineRefused,
+        "remove what needs it first: remotenb ps HOST --all",
+    ),
+    (
         r"no such container",
         errors.ContainerMissing,
         "it was removed meanwhile; connect again",

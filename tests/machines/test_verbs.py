@@ -42,6 +42,8 @@ def test_a_container_is_stopped_started_killed_and_removed(laptop: Laptop, box: 
     assert state(box, "mine") == "exited"
     assert did(laptop, "start", "gpu-box", "mine")["what"] == "started"
     assert state(box, "mine") == "running"
+    error = refused(laptop, "rm", "gpu-box")
+    assert (error["error"], error["hint"]) == ("EngineRefused", "stop it first, or --force")
     assert did(laptop, "kill", "gpu-box")["name"] == "mine"
     assert state(box, "mine") == "exited"
     assert did(laptop, "rm", "gpu-box")["what"] == "removed"
@@ -80,6 +82,7 @@ def test_images_are_listed_and_removed_unless_a_container_needs_them(
     error = refused(laptop, "rmi", "gpu-box", TINY)
     assert error["code"] == 4
     assert "container" in error["message"]
+    assert "ps HOST --all" in error["hint"]
     box.docker("tag", TINY, "alice/copy:1")
     assert did(laptop, "rmi", "gpu-box", "alice/copy:1")["what"] == "removed"
     assert "alice/copy:1" not in {row["image"] for row in listed(laptop, "images", "gpu-box")}
