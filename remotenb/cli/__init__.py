@@ -26,6 +26,8 @@ SECTIONS = {
         "demo": "See what connect does, without any server.",
     },
     "Container": {
+        "shell": "A terminal in a container.",
+        "exec": "Run a command in a container.",
         "ps": "Your containers on HOST.",
         "stop": "Stop a container; its files stay.",
         "kill": "End a container at once.",
@@ -46,6 +48,7 @@ SECTIONS = {
 }
 COMMANDS = {name: words for section in SECTIONS.values() for name, words in section.items()}
 TOGETHER = {
+    "execute": ("exec", "shell"),
     "containers": ("ps", "stop", "kill", "start", "rm", "prune"),
     "images": ("images", "rmi"),
 }
@@ -53,6 +56,8 @@ TOGETHER = {
 
 EXIT_INTERRUPTED = 130
 EXIT_BUG = 1
+EXIT_NOT_THE_COMMANDS = 125
+"""Of ``exec`` and ``shell``, whose other exit codes are what ran over there."""
 
 
 class LazyGroup(click.Group):
@@ -141,4 +146,4 @@ def _fail(error: RemotenbError, *, as_json: bool) -> int:
     from remotenb.cli.output import print_error  # noqa: PLC0415  only when something failed
 
     print_error(error, as_json=as_json)
-    return error.code
+    return EXIT_NOT_THE_COMMANDS if sys.argv[1:2] in (["exec"], ["shell"]) else error.code

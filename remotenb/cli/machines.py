@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,14 @@ def on_machine(
     where: Mapping[str, str | int | None],
     *,
     as_json: bool = False,
+    quiet: bool = False,
     **chosen: object,
 ) -> Iterator[Machine]:
     """Log in to ``host`` and look around, without looking for notebooks.
 
     ``where`` is what :func:`options.common` gives, ``chosen`` are settings that the command
-    line gives; None is not given. Raises a :class:`RemotenbError`.
+    line gives; None is not given. With ``quiet`` no step is told. Raises a
+    :class:`RemotenbError`.
     """
     stopping.utf8_streams()
     stopping.stop_like_ctrl_c()
@@ -48,7 +50,7 @@ def on_machine(
     from remotenb.ssh.link import open_link  # noqa: PLC0415
 
     report, person = reporter(as_json=as_json), people(as_json=as_json)
-    with report.step(f"connecting to {target.login}"):
+    with nullcontext() if quiet else report.step(f"connecting to {target.login}"):
         link = open_link(
             target,
             ask=person.agree if person else None,

@@ -87,6 +87,27 @@ class Link:
             channel.sendall(line.encode("utf-8", "surrogateescape") + b"\n" + first)
         return channel
 
+    def terminal(
+        self,
+        source: str,
+        argv: Sequence[str],
+        variables: Mapping[str, str],
+        *,
+        term: str,
+        size: tuple[int, int],
+    ) -> Channel:
+        """Run ``source`` by sh over there, its stdin and stdout being the channel's.
+
+        With a ``term`` on a terminal of that kind and ``size`` (columns, lines).
+        """
+        line = shell.in_one_line(source, variables=variables, argv=argv)
+        with reported(self.host):
+            channel = self._session()
+            if term:
+                channel.get_pty(term, *size)
+            exec_at_once(self.transport, channel, line)
+        return channel
+
     def _session(self) -> Channel:
         """A session channel; if need be after others have been closed, which takes a moment."""
         deadline = time.monotonic() + ROOM_TIMEOUT_S

@@ -7,6 +7,7 @@ found between two lines with a random marker. The script itself is always read b
 
 from __future__ import annotations
 
+import base64
 import secrets
 import shlex
 from dataclasses import dataclass
@@ -30,6 +31,14 @@ def quote(word: str) -> str:
     if "\0" in word:
         raise UsageError("a NUL byte cannot be part of a command", hint="look in the config")
     return shlex.quote(word)
+
+
+def in_one_line(source: str, *, variables: Mapping[str, str], argv: Sequence[str]) -> str:
+    """A command line that runs ``source`` and leaves stdin to it: base64 is safe in every shell."""
+    lines = [f"{name}={quote(value)}" for name, value in variables.items()]
+    lines += [" ".join(["set", "--", *(quote(word) for word in argv)]), source]
+    text = base64.b64encode("\n".join(lines).encode("utf-8", "surrogateescape")).decode()
+    return f"""exec sh -c 'eval "$(echo {text} | base64 -d)"'"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "remotenb.gpus",
         "remotenb.machine",
+        "remotenb.execute",
         "remotenb.ownership",
         "remotenb.probe",
         "remotenb.launch",

@@ -1,0 +1,135 @@
+"""The terminal of the laptop, or its pipes, joined to a channel."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from paramiko import SSHException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from paramiko import Channel
+
+    from remotenb.execute import Execution
+
+BLOCK = 1 << 16
+LOOK_EVERY_S = 0.25
+"""How often the terminal's size is looked at: Windows tells nobody that it has changed."""
+
+EXIT_PIPE_CLOSED = 141
+
+
+def present() -> bool:
+    """Whether a person sits at both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def size() -> tuple[int, int]:
+    """Columns and lines."""
+    try:
+        columns, lines = os.get_terminal_size(sys.stdout.fileno())
+    except OSError:
+        return 80, 24
+    return columns, lines
+
+
+def join(execution: Execution) -> int:
+    """Carry bytes both ways until the command ends; its exit code.
+
+    Raises :class:`LinkLost`. What is typed after the end is left to the next reader.
+    """
+    channel = execution.channel
+    ended = threading.Event()
+    errors = threading.Thread(target=_errors, args=(channel,), daemon=True)
+    errors.start()
+    threading.Thread(target=_feed, args=(channel,), daemon=True).start()
+    if present():
+        threading.Thread(target=_follow_size, args=(channel, ended), daemon=True).start()
+    try:
+        data = execution.first or channel.recv(BLOCK)
+        while data:
+            _write(1, data)
+            data = channel.recv(BLOCK)
+    except BrokenPipeError:  # as with: remotenb exec ... | head
+        return EXIT_PIPE_CLOSED
+    finally:
+        ended.set()
+    errors.join()
+    return execution.code()
+
+
+def _feed(channel: Channel) -> None:
+    try:
+        while data := os.read(0, BLOCK):
+            channel.sendall(data)
+        channel.shutdown_write()
+    except (OSError, SSHException):
+        return  # it has ended, which shows in its output
+
+
+def _errors(channel: Channel) -> None:
+    try:
+        while data := channel.recv_stderr(BLOCK):
+            _write(2, data)
+    except (OSError, SSHException):
+        return
+
+
+def _write(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _follow_size(channel: Channel, ended: threading.Event) -> None:
+    known = size()
+    while not ended.wait(LOOK_EVERY_S):
+        if (now := size()) != known:
+            known = now
+            try:
+                channel.resize_pty(*now)
+            except (OSError, SSHException):
+                return
+
+
+if sys.platform == "win32":
+    import ctypes
+    from ctypes import wintypes
+
+    INPUT, OUTPUT = -10, -11
+    VIRTUAL_INPUT = 0x0200
+    VIRTUAL_OUTPUT = 0x0001 | 0x0004
+
+    @contextmanager
+    def raw() -> Iterator[None]:
+        """Every key goes to the far side as it is; restored whatever happens."""
+        kernel = ctypes.windll.kernel32
+        before = []
+        for number, mode in ((INPUT, VIRTUAL_INPUT), (OUTPUT, VIRTUAL_OUTPUT)):
+            handle, old = kernel.GetStdHandle(number), wintypes.DWORD()
+            if kernel.GetConsoleMode(handle, ctypes.byref(old)):
+                before.append((handle, old.value))
+                kernel.SetConsoleMode(handle, mode)
+        try:
+            yield
+        finally:
+            for handle, value in before:
+                kernel.SetConsoleMode(handle, value)
+
+else:
+    import termios
+    import tty
+
+    @contextmanager
+    def raw() -> Iterator[None]:
+        """Every key goes to the far side as it is; restored whatever happens."""
+        before = termios.tcgetattr(0)
+        tty.setraw(0)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
