@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 NOISE_LIMIT = 1 << 20
 BLOCK = 1 << 16
 
+START_TIMEOUT_S = 30.0
+"""For the login shell over there, whose files for interactive use may be slow."""
+
 
 class Execution:
     """The command's channel, past what the login shell printed before."""
@@ -28,8 +31,10 @@ class Execution:
     def __init__(self, channel: Channel, machine: Machine, marker: bytes) -> None:
         self.channel = channel
         self._host = machine.host
+        channel.settimeout(START_TIMEOUT_S)
         self.first = self._after(marker)
         """What came together with the beginning."""
+        channel.settimeout(None)
 
     def code(self) -> int:
         """The command's exit code, once its output has ended; raises :class:`LinkLost`."""
@@ -43,18 +48,24 @@ class Execution:
 
     def _after(self, marker: bytes) -> bytes:
         came = b""
-        while len(came) < NOISE_LIMIT and (data := self.channel.recv(BLOCK)):
+        while len(came) < NOISE_LIMIT and (data := self._next()):
             came += data
             _noise, begun, rest = came.partition(marker)
             if begun and b"\n" in rest:
                 return rest.partition(b"\n")[2]
         if not self.channel.get_transport().is_active():
-            raise LinkLost(f"the connection to {self._host.name} broke", hint="again")
+            raise LinkLost(f"the connection to {self._host.name} broke", hint="connect again")
         said = one_line(came[-BLOCK:]) or "no output"
         raise ShellUnusable(
             f"the login shell of {self._host.login} did not run sh: {said}",
             hint="does that account have a shell, and does its rc file let commands through?",
         )
+
+    def _next(self) -> bytes:
+        try:
+            return self.channel.recv(BLOCK)
+        except TimeoutError:
+            return b""
 
 
 def execute(  # noqa: PLR0913  what a terminal is made of
@@ -77,7 +88,7 @@ def execute(  # noqa: PLR0913  what a terminal is made of
             hint=f"remotenb start {machine.host.name} {container.name}",
         )
     marker = f"remotenb-{secrets.token_hex(12)}"
-    channel = machine.link.terminal(
+    channel = machine.link.begin(
         far.source("exec.sh"),
         command,
         {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
-USUAL_TERM = "xterm-256color"
 
 
 def _in_container(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,8 +65,6 @@ def _join(
         from remotenb.execute import execute  # noqa: PLC0415  paramiko
 
         one = machine.container(container, others=others)
-        there = terminal.present()
-        term = (os.environ.get("TERM") or USUAL_TERM) if there else ""
+        term = terminal.kind()
         begun = execute(machine, one, command, user=user, term=term, size=terminal.size())
-        with terminal.raw() if there else nullcontext():
-            return terminal.join(begun)
+        return terminal.join(begun, terminal=bool(term))

@@ -22,11 +22,13 @@ LOOK_EVERY_S = 0.25
 """How often the terminal's size is looked at: Windows tells nobody that it has changed."""
 
 EXIT_PIPE_CLOSED = 141
+USUAL_TERM = "xterm-256color"
 
 
-def present() -> bool:
-    """Whether a person sits at both ends."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+def kind() -> str:
+    """``TERM``, where stdin and stdout are a terminal; else nothing."""
+    there = sys.stdin.isatty() and sys.stdout.isatty()
+    return (os.environ.get("TERM") or USUAL_TERM) if there else ""
 
 
 def size() -> tuple[int, int]:
@@ -38,18 +40,28 @@ def size() -> tuple[int, int]:
     return columns, lines
 
 
-def join(execution: Execution) -> int:
-    """Carry bytes both ways until the command ends; its exit code.
+def join(execution: Execution, *, terminal: bool) -> int:
+    """Carry bytes both ways until the command ends; its exit code. Raises :class:`LinkLost`.
 
-    Raises :class:`LinkLost`. What is typed after the end is left to the next reader.
+    A ``terminal`` hands on every key and its size, and is as it was afterwards.
     """
-    channel = execution.channel
+    if not terminal:
+        return _carry(execution)
     ended = threading.Event()
+    follow = threading.Thread(target=_follow_size, args=(execution.channel, ended), daemon=True)
+    follow.start()
+    try:
+        with raw():
+            return _carry(execution)
+    finally:
+        ended.set()
+
+
+def _carry(execution: Execution) -> int:
+    channel = execution.channel
     errors = threading.Thread(target=_errors, args=(channel,), daemon=True)
     errors.start()
     threading.Thread(target=_feed, args=(channel,), daemon=True).start()
-    if present():
-        threading.Thread(target=_follow_size, args=(channel, ended), daemon=True).start()
     try:
         data = execution.first or channel.recv(BLOCK)
         while data:
@@ -57,8 +69,6 @@ def join(execution: Execution) -> int:
             data = channel.recv(BLOCK)
     except BrokenPipeError:  # as with: remotenb exec ... | head
         return EXIT_PIPE_CLOSED
-    finally:
-        ended.set()
     errors.join()
     return execution.code()
 

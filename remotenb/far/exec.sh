@@ -5,22 +5,26 @@
 printf '\n%s\n' "$MARKER"
 
 # An engine lets what it has begun run on when its client dies; so the first process is marked,
-# with its pid in there, and its group is told that the terminal is gone. What has left that group
-# (nohup, tmux) was meant to stay.
-end() {
+# with its pid in there, and its group is told that the terminal is gone. What heeds that not
+# (nohup) or has left the group (tmux) was meant to stay.
+hang_up() {
     trap '' HUP TERM INT PIPE
-    $ENGINE exec ${WHO:+-u "$WHO"} "$ID" sh -c '
-        pid=$(grep -aho "REMOTENB_EXEC=$1-[0-9]*" /proc/[0-9]*/environ 2>/dev/null | head -n 1)
-        pid=${pid##*-}
-        [ -z "$pid" ] || kill -s HUP -- "-$pid"; kill -s CONT -- "-$pid"' \
-        sh "$MARKER" </dev/null >/dev/null 2>&1
     kill "$client" 2>/dev/null
-    exit 129
+    $ENGINE exec ${WHO:+-u "$WHO"} "$ID" sh -c '
+        marker=$1
+        shift
+        for pause; do  # it may only just have been begun
+            mark=$(grep -aho "REMOTENB_EXEC=$marker-[0-9]*" /proc/[0-9]*/environ 2>/dev/null | head -n 1)
+            [ -z "$mark" ] || break
+            sleep "$pause"
+        done
+        [ -z "$mark" ] || { kill -s HUP -- "-${mark##*-}"; kill -s CONT -- "-${mark##*-}"; }' \
+        sh "$MARKER" "$@" </dev/null >/dev/null 2>&1
 }
-trap end HUP TERM
+trap 'hang_up 1 1 1; exit 129' HUP TERM
 
 home=
-[ "$WHO" != root ] || home=1  # else the user's home would fill with files of root
+case $WHO in root | 0 | root:* | 0:*) home=1 ;; esac  # else root's files would fill the user's home
 tty=
 [ -z "$TERMINAL" ] || tty=1
 
@@ -37,4 +41,6 @@ watch=$!
 wait "$client"
 code=$?
 kill "$watch" 2>/dev/null
+# the client alone died of SIGPIPE: nobody reads any more
+[ "$code" -ne 141 ] || hang_up 0
 exit "$code"

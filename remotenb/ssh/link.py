@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from fabric import Config, Connection
-from paramiko import ChannelException, ProxyCommand, SSHClient, SSHConfig, SSHException
+from paramiko import ChannelException, ProxyCommand, SSHClient, SSHConfig
 
 from remotenb.errors import FarSideError, LinkLost, ProtocolFailed, ScriptFailed, ShellUnusable
 from remotenb.ssh import shell
@@ -21,6 +21,7 @@ from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
 from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
 from remotenb.ssh.login import Login
+from remotenb.ssh.process import keep_err
 from remotenb.ssh.remembered import Remembered, SessionHostKeys
 from remotenb.ssh.transport import Transport, exec_at_once
 from remotenb.text import one_line, tail
@@ -87,7 +88,7 @@ class Link:
             channel.sendall(line.encode("utf-8", "surrogateescape") + b"\n" + first)
         return channel
 
-    def terminal(
+    def begin(
         self,
         source: str,
         argv: Sequence[str],
@@ -189,7 +190,7 @@ def _talk(
     """Send ``text`` to the far shell; all it prints, or None when the deadline passed."""
     exec_at_once(transport, channel, shell.COMMAND)
     err = bytearray()
-    drain = threading.Thread(target=_drain, args=(channel, err), daemon=True)
+    drain = threading.Thread(target=keep_err, args=(channel, err), daemon=True)
     drain.start()
     channel.settimeout(max(deadline - time.monotonic(), 0.1))
     out = bytearray()
@@ -206,16 +207,6 @@ def _talk(
         return None, bytes(err)
     drain.join(1)
     return bytes(out), bytes(err)
-
-
-def _drain(channel: Channel, into: bytearray) -> None:
-    """Keep the last of stderr; unread, it would fill the channel's window and stop the script."""
-    try:
-        while data := channel.recv_stderr(1 << 16):
-            into += data
-            del into[: -(1 << 16)]
-    except (OSError, SSHException):
-        return
 
 
 def open_link(

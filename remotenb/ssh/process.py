@@ -18,6 +18,16 @@ BLOCK = 1 << 17
 ERR_LIMIT = LINE_LIMIT = 1 << 16
 
 
+def keep_err(channel: Channel, into: bytearray) -> None:
+    """Keep the end of stderr; unread, it would fill the channel's window and stop the command."""
+    try:
+        while data := channel.recv_stderr(BLOCK):
+            into += data
+            del into[:-ERR_LIMIT]
+    except (OSError, SSHException):
+        return
+
+
 class Process:
     """Its stdout and end; a context manager that lets go of it.
 
@@ -30,7 +40,7 @@ class Process:
         self._err = bytearray()
         channel.settimeout(None)
         channel.shutdown_write()
-        self._drain = threading.Thread(target=self._keep_err, name="stderr", daemon=True)
+        self._drain = threading.Thread(target=keep_err, args=(channel, self._err), daemon=True)
         self._drain.start()
 
     @property
@@ -63,14 +73,6 @@ class Process:
         if code < 0 and not self._channel.get_transport().is_active():
             raise LinkLost(f"the connection to {self._host} broke", hint="the same command again")
         return code
-
-    def _keep_err(self) -> None:
-        try:
-            while data := self._channel.recv_stderr(BLOCK):
-                self._err += data
-                del self._err[:-ERR_LIMIT]
-        except (OSError, SSHException):
-            return
 
     def __enter__(self) -> Self:
         return self

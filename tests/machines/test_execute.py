@@ -32,10 +32,11 @@ def mine(box: Box) -> str:
 
 
 def execute(
-    laptop: Laptop, *command: str, given: bytes = b""
+    laptop: Laptop, *command: str, given: bytes = b"", options: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[bytes]:
     """``remotenb exec gpu-box -- COMMAND``."""
-    argv = laptop.argv("exec", "-F", str(laptop.ssh_config), "gpu-box", "--", *command)
+    config = ("-F", str(laptop.ssh_config))
+    argv = laptop.argv("exec", *config, *options, "gpu-box", "--", *command)
     return subprocess.run(
         argv, check=False, capture_output=True, timeout=60, env=laptop.environment, input=given
     )
@@ -60,6 +61,15 @@ def test_pipes_and_exit_codes_pass_through_and_no_word_is_touched(
     assert (failed.returncode, failed.stdout, failed.stderr) == (7, b"", b"no\n")
 
 
+def test_another_user_of_the_container_has_a_home_of_its_own(laptop: Laptop, box: Box) -> None:
+    who = ("--user=1001", "--env=HOME=/tmp/alice", "--label=remotenb.user=alice")
+    box.docker("run", "-d", "--init", "--name", "mine", *who, TINY, "sleep", "1000", user="alice")
+    asked = ("sh", "-c", "echo $(id -u) $HOME")
+    assert execute(laptop, *asked).stdout == b"1001 /tmp/alice\n"
+    for root in ("0", "0:0"):
+        assert execute(laptop, *asked, options=("--user", root)).stdout == b"0 /root\n"
+
+
 def test_an_own_failure_is_125_with_a_hint(laptop: Laptop, box: Box) -> None:
     nothing = execute(laptop, "true")
     assert nothing.returncode == 125
@@ -69,6 +79,17 @@ def test_an_own_failure_is_125_with_a_hint(laptop: Laptop, box: Box) -> None:
     assert stopped.returncode == 125
     assert b"hint: remotenb start gpu-box mine" in stopped.stderr
     assert laptop.run("exec", "gpu-box").code == 125
+
+
+def test_a_reader_that_has_enough_ends_it(laptop: Laptop, box: Box, mine: str) -> None:
+    endless = ("sh", "-c", "yes; sleep 777")
+    argv = laptop.argv("exec", "-F", str(laptop.ssh_config), "gpu-box", "--", *endless)
+    with subprocess.Popen(argv, env=laptop.environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(4) == b"y\ny\n"
+        process.stdout.close()
+        assert process.wait(10) == 141
+    until(lambda: "yes" not in box.docker("top", "mine", "-o", "pid,args").stdout, "its end")
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGKILL"])
