@@ -4,12 +4,13 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from .failures import RigError, until
 
+_SLOTS: Final = 12
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 
 
@@ -24,6 +25,23 @@ def directory(name: str) -> Path:
 def recipe(*parts: str) -> str:
     """Name a thing by everything that goes into it, so that an edited recipe is another thing."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def slot(name: str, *, seconds: float) -> Iterator[Path]:
+    """Hold the first of a few directories of this name that nobody else holds."""
+    names = [name, *(f"{name}-{number}" for number in range(1, _SLOTS))]
+    with ExitStack() as held:
+        for one in names:
+            try:
+                held.enter_context(lock(one, seconds=0))
+            except RigError:
+                continue
+            break
+        else:
+            one = name
+            held.enter_context(lock(one, seconds=seconds))
+        yield directory(one)
 
 
 @contextmanager

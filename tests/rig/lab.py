@@ -20,7 +20,7 @@ _ALIASES: Final = {
     "gpu-box-bob": ("bob", BOX_IP),
     "gpu-box-carol": ("carol", BOX_IP),
 }
-# Only one docker can use the cached images at a time.
+# Each docker has a directory of its own, and there are a few of them.
 _TURN: Final = 60.0
 _HERE: Final = Path("/proc/thread-self/ns/net")
 
@@ -63,10 +63,10 @@ class Lab:
     def _bring_up(self, stack: ExitStack) -> None:
         stale.reap()
         layers = images.build()
-        stack.enter_context(cache.lock("docker", seconds=_TURN))
+        docker_root = stack.enter_context(cache.slot("docker", seconds=_TURN))
         place = stale.new_place()
         stack.callback(_remove, place)
-        machine = Machine("gpubox", place, cache.directory("docker"))
+        machine = Machine("gpubox", place, docker_root)
         stack.callback(machine.close)
         self._laptop = Holder("--net")
         stack.callback(self._laptop.close)
