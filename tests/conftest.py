@@ -15,6 +15,8 @@ from tests.rig.lab import Lab
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.rig.registry import Registry
+
 
 def pytest_report_header() -> str:
     lacking = packages.missing()
@@ -54,3 +56,15 @@ def laptop(lab: Lab, tmp_path: Path) -> Laptop:
     home = tmp_path / "laptop"
     home.mkdir()
     return Laptop(home, lab.ssh_config)
+
+
+@pytest.fixture
+def registry(lab: Lab, laptop: Laptop) -> Iterator[Registry]:
+    """A registry that laptop and box know as nvcr.io, well and with nobody's visit noted."""
+    one = lab.registry
+    one.reset()
+    one.open_to(lab.box)
+    laptop.variables["SSL_CERT_FILE"] = str(one.certificate)
+    laptop.within = one.within()
+    yield one
+    one.shut_from(lab.box)

@@ -117,19 +117,24 @@ class Laptop:
 
     home: Path
     ssh_config: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    """More of its environment."""
+    within: tuple[str, ...] = ()
+    """A command that runs what follows it, in surroundings of a test's own."""
 
     @property
     def environment(self) -> dict[str, str]:
         """A plain one, with a home of its own."""
         kept = {k: v for k, v in os.environ.items() if k in {"PATH", "LANG"}}
-        return {**kept, "HOME": str(self.home), "PYTHONWARNINGS": "error::ResourceWarning"}
+        own = {"HOME": str(self.home), "PYTHONWARNINGS": "error::ResourceWarning"}
+        return {**kept, **own, **self.variables}
 
     def argv(self, *args: str) -> list[str]:
         """The command line of remotenb; connect gets the ssh_config of the machines."""
         extra = (
             ["-F", str(self.ssh_config)] if args[:1] == ("connect",) and "-F" not in args else []
         )
-        return [sys.executable, "-m", "remotenb", *args, *extra]
+        return [*self.within, sys.executable, "-m", "remotenb", *args, *extra]
 
     def run(
         self, *args: str, timeout: float = 60, environment: dict[str, str] | None = None

@@ -3,13 +3,16 @@
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Final, NoReturn
 
-from . import images, packages, stale
+from . import images, packages, registry, stale
 from .lab import Lab
 
 _NOTE: Final = "pids.json"
@@ -40,7 +43,8 @@ def _prepare() -> None:
     packages.install()
     if not packages.missing():
         print("rig: images (a first time takes minutes) …", flush=True)
-        images.build()
+        with TemporaryDirectory() as place:
+            registry.prepare(Path(place), images.build())
 
 
 def _up() -> None:
@@ -51,6 +55,9 @@ def _up() -> None:
         note.write_text(json.dumps(enter))
         print(f"ssh_config: {lab.ssh_config}")
         print("as the laptop: " + " ".join(lab.in_laptop(["ssh", "-F", str(lab.ssh_config)])))
+        lab.registry.open_to(lab.box)
+        within = f"SSL_CERT_FILE={lab.registry.certificate} {shlex.join(lab.registry.within())}"
+        print(f"a registry, nvcr.io: at gpubox; as the laptop with: {within}")
         print("Ctrl-C takes it down", flush=True)
         Event().wait()
 

@@ -37,7 +37,7 @@ _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 
 def image_ids(layers: Mapping[str, Sequence[Layer]]) -> dict[str, str]:
     """Return the id that docker will give to the image of each tag."""
-    return {tag: f"sha256:{_digest(_config(tag, parts))}" for tag, parts in layers.items()}
+    return {tag: f"sha256:{_digest(config_of(tag, parts))}" for tag, parts in layers.items()}
 
 
 def write(layers: Mapping[str, Sequence[Layer]], out: IO[bytes]) -> None:
@@ -47,23 +47,29 @@ def write(layers: Mapping[str, Sequence[Layer]], out: IO[bytes]) -> None:
         for layer in distinct.values():
             tar.add(layer.tar, _layer_name(layer))
         for tag, parts in layers.items():
-            config = _config(tag, parts)
+            config = config_of(tag, parts)
             _add(tar, f"{_digest(config)}.json", config)
         manifest = [_entry(tag, parts) for tag, parts in layers.items()]
         _add(tar, "manifest.json", json.dumps(manifest).encode())
 
 
+def architecture() -> str:
+    """Return what docker calls this machine's processor."""
+    return _ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
 def _entry(tag: str, layers: Sequence[Layer]) -> dict[str, object]:
     return {
-        "Config": f"{_digest(_config(tag, layers))}.json",
+        "Config": f"{_digest(config_of(tag, layers))}.json",
         "RepoTags": [tag],
         "Layers": [_layer_name(layer) for layer in layers],
     }
 
 
-def _config(tag: str, layers: Sequence[Layer]) -> bytes:
+def config_of(tag: str, layers: Sequence[Layer]) -> bytes:
+    """Return an image's config, whose digest is the image's id."""
     config = {
-        "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "architecture": architecture(),
         "os": "linux",
         "created": _MADE,
         "config": _BUSYBOX if tag == BUSYBOX else _NGC,

@@ -23,7 +23,7 @@ _LOG: Final = "/var/log/dockerd.log"
 _STOP: Final = 15.0
 
 
-class _Connection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP to a unix socket."""
 
     def __init__(self, path: str) -> None:
@@ -120,7 +120,7 @@ class Dockerd:
     def call(self, method: str, path: str) -> Any:
         """Make one call of docker's API."""
         socket_path = str(self._machine.path("/run/docker.sock"))
-        with closing(_Connection(socket_path)) as connection:
+        with closing(UnixConnection(socket_path)) as connection:
             try:
                 connection.request(method, path)
                 answer = connection.getresponse()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -12,6 +13,7 @@ from .failures import RigError
 from .machine import Machine
 from .namespaces import Holder, enter_net, execute
 from .network import BOX_FAR_IP, BOX_IP, Fault, Network
+from .registry import Registry
 from .wire import Wire
 
 _ALIASES: Final = {
@@ -62,9 +64,9 @@ class Lab:
 
     def _bring_up(self, stack: ExitStack) -> None:
         stale.reap()
-        layers = images.build()
+        self._layers = layers = images.build()
         docker_root = stack.enter_context(cache.slot("docker", seconds=_TURN))
-        place = stale.new_place()
+        self._place = place = stale.new_place()
         stack.callback(_remove, place)
         machine = Machine("gpubox", place, docker_root)
         stack.callback(machine.close)
@@ -78,6 +80,15 @@ class Lab:
         self._make_keys(place)
         self.box.first_boot()
         stack.callback(self.leave_laptop)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """A registry on the laptop's network, started when it is first asked for."""
+        place = self._place / "registry"
+        place.mkdir()
+        made = Registry(place, self._laptop, self._layers)
+        self._open.callback(made.close)
+        return made
 
     def enter_laptop(self) -> None:
         """Move this thread, and what it starts from now on, into the laptop's network."""
