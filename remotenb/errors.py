@@ -28,7 +28,8 @@
     │  ├─ MountMissing
     │  ├─ JupyterMissing / JupyterFailed / JupyterNotReady
     │  └─ ServerOpen / ServerUnreachable
-    ├─ LocalError                       5   the laptop's port
+    ├─ LocalError                       5   something on the laptop
+    │  ├─ KeyringUnusable                   there is none, or it is locked or broken
     │  └─ PortTaken
     └─ ServerGone                       6   it was there, and does not come back
 
@@ -205,6 +206,10 @@ class LocalError(RemotenbError):
     """Something on the laptop itself."""
 
     code = 5
+
+
+class KeyringUnusable(LocalError):
+    """The system's keyring is not there, or does not do what it is asked for."""
 
 
 class PortTaken(LocalError):

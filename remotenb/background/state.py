@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import sys
 import time
 from contextlib import contextmanager
@@ -13,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
+from remotenb import notes
 from remotenb.errors import LocalError
 
 if TYPE_CHECKING:
@@ -49,18 +47,12 @@ class SessionFile:
 
 def folder() -> Path:
     """Of this user alone; made if need be."""
-    path = platformdirs.user_state_path("remotenb", appauthor=False) / "sessions"
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.chmod(0o700)
-    return path
+    return notes.folder("sessions")
 
 
 def write(file: SessionFile) -> None:
     """Keep ``file``; whole or not at all."""
-    draft = file.path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-        json.dump(asdict(file), stream)
-    draft.replace(file.path)
+    notes.write(file.path, asdict(file))
 
 
 def read_all() -> list[SessionFile]:

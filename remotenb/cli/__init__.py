@@ -42,6 +42,9 @@ SECTIONS = {
         "images": "The images on HOST.",
         "rmi": "Remove an image from HOST.",
     },
+    "Login": {
+        "secrets": "What is kept in this system's keyring.",
+    },
     "Machine": {
         "gpus": "The GPUs of HOST, and who computes on them.",
     },

@@ -40,9 +40,7 @@ def on_machine(
     stopping.utf8_streams()
     stopping.stop_like_ctrl_c()
     options.set_up_logging(int(where["verbose"] or 0))
-    file = where["config_file"]
-    config = options.load_config(str(file) if file is not None else None)
-    settings = options.settings(config, host, {"ssh_config": where["ssh_config"], **chosen})
+    settings = settings_of(host, where, **chosen)
     target = resolved(host, settings)
     first = dialled(target)
     from remotenb.machine import Machine  # noqa: PLC0415  paramiko and fabric: 200 ms
@@ -60,6 +58,13 @@ def on_machine(
     with link:
         seen = probe(link, engine=settings.engine, enter=False)
         yield Machine(target, settings, link, seen, report)
+
+
+def settings_of(host: str, where: Mapping[str, str | int | None], **chosen: object) -> Settings:
+    """The settings of ``host``; see :func:`on_machine`."""
+    file = where["config_file"]
+    config = options.load_config(str(file) if file is not None else None)
+    return options.settings(config, host, {"ssh_config": where["ssh_config"], **chosen})
 
 
 def dialled(host: Host) -> Future[socket.socket] | None:
@@ -85,14 +90,16 @@ def resolved(host: str, settings: Settings) -> Host:
     """``host`` as config and ssh_config have it."""
     from remotenb.ssh.config import resolve  # noqa: PLC0415  only for what logs in
 
-    def path(text: str | None) -> Path | None:
-        return Path(text).expanduser() if text else None
-
     return resolve(
         settings.address or host,
         name=host,
         user=settings.user,
         port=settings.ssh_port,
-        identity_file=path(settings.identity_file),
-        config_file=path(settings.ssh_config),
+        identity_file=as_path(settings.identity_file),
+        config_file=as_path(settings.ssh_config),
     )
+
+
+def as_path(text: str | None) -> Path | None:
+    """A path as a person writes it; None stays None."""
+    return Path(text).expanduser() if text else None

@@ -51,6 +51,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "remotenb.clock",
+        "remotenb.credentials",
+        "remotenb.keyrings",
+        "remotenb.notes",
         "remotenb.far.*",
         "remotenb.laptop",
         "remotenb.ssh",
@@ -97,7 +100,7 @@ EFFECTS = {
 }
 """What a pure module has no use for."""
 
-SLOW = ("paramiko", "fabric", "rich", "msgspec", "asyncssh", "platformdirs", "sshtunnel")
+SLOW = ("paramiko", "fabric", "rich", "msgspec", "asyncssh", "platformdirs", "sshtunnel", "keyring")
 
 
 def name_of(file: Path) -> str:
@@ -185,4 +188,5 @@ def test_help_is_shown_without_what_only_a_connection_needs() -> None:
 
 
 def test_what_is_asserted_to_be_absent_is_seen_when_it_is_there() -> None:
-    assert set(SLOW) - {"asyncssh"} <= loaded_by("import remotenb.session, rich, platformdirs")
+    everything = "import remotenb.session, rich, platformdirs, keyring"
+    assert set(SLOW) - {"asyncssh"} <= loaded_by(everything)

@@ -1,0 +1,41 @@
+"""Small files in the user's state folder. Never a secret: what is lost with them is asked again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+
+def folder(name: str) -> Path:
+    """A folder of this user alone; made if need be."""
+    import platformdirs  # noqa: PLC0415  20 ms, which only a connection needs to pay
+
+    path = platformdirs.user_state_path("remotenb", appauthor=False) / name
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.chmod(0o700)
+    return path
+
+
+def file_for(name: str, subject: str) -> Path:
+    """The file of folder ``name`` that is about ``subject``, whatever characters are in it."""
+    return folder(name) / f"{hashlib.sha256(subject.encode()).hexdigest()[:16]}.json"
+
+
+def write(path: Path, facts: object) -> None:
+    """Keep ``facts``; whole or not at all."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(draft, flags, 0o600), "w", encoding="utf-8") as stream:
+        json.dump(facts, stream)
+    draft.replace(path)
+
+
+def read(path: Path) -> dict[str, object]:
+    """What was kept; nothing where it is not there, or not as it was written."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
