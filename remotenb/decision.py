@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from remotenb.errors import RemotenbError
-    from remotenb.model import Container, Mount, Server
+    from remotenb.model import Container, EngineState, Mount, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class ContainerSpec:
     ulimits: tuple[str, ...]
     run_args: tuple[str, ...]
     owner: str
+    engine: EngineState
+    """What makes it."""
     state_dir: str
     """0700 folder of the user's on the box; mounted at /run/remotenb."""
     root_dir: str | None = None

@@ -93,7 +93,7 @@ def execute(  # noqa: PLR0913  what a terminal is made of
         command,
         {
             "MARKER": marker,
-            "ENGINE": shlex.join(machine.engine),
+            "ENGINE": shlex.join(container.engine.argv),
             "ID": container.id,
             "WHO": user,
             "TERMINAL": term,

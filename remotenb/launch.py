@@ -14,12 +14,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from remotenb import far
+from remotenb.engines import container_engine, engine_of
 from remotenb.engines.docker import (
     JUPYTER_PORT,
     LABEL_LAUNCH,
     LABEL_NAME,
     STATE_TARGET,
-    Docker,
 )
 from remotenb.errors import (
     JupyterFailed,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from remotenb.clock import Clock
-    from remotenb.decision import StartContainer, StartServer
+    from remotenb.decision import ContainerSpec, StartContainer, StartServer
     from remotenb.model import Probe, Scan
     from remotenb.ssh.link import Link
     from remotenb.ways import Ways
@@ -83,7 +83,8 @@ class Launcher:
 
     def container(self, plan: StartContainer) -> Server:
         """Make the planned container, or start it again, and wait for its server."""
-        engine, spec, existing = Docker(self.probe.engine.argv), plan.spec, plan.existing
+        spec, existing = plan.spec, plan.existing
+        engine = container_engine(spec.engine)
         who = spec.identity
         address = LOOPBACK if self.relay else ANY
         serve = ("sh", f"{STATE_TARGET}/serve.sh", address, str(JUPYTER_PORT), self._patience)
@@ -101,7 +102,7 @@ class Launcher:
                 PASSWD=who.passwd if who else "",
                 GROUP=who.group if who else "",
                 FOLDERS="" if existing else "\n".join(mount.source for mount in spec.mounts),
-                ENGINE=self._engine,
+                ENGINE=shlex.join(spec.engine.argv),
             )
             if done.code != 0:
                 raise why_not_started(done.err, user=self.probe.user)
@@ -110,8 +111,8 @@ class Launcher:
             facts = records(done.out.decode("utf-8", "replace"))
             found = _found_in_new(plan, facts, relay=self.relay)
             self.ways.expect(found.endpoints, found.container)
-            server = self._until_ready(found, lambda: self._look_at(spec.name))
-            self._keep(spec.name)
+            server = self._until_ready(found, lambda: self._look_at(spec))
+            self._keep(spec)
         return server
 
     def server(self, plan: StartServer) -> Server:
@@ -119,12 +120,10 @@ class Launcher:
         container = plan.container
         own_network = container is not None and container.network != "host"
         token = secrets.token_urlsafe(32)
-        where: tuple[str, ...] = ("env", "INSIDE=host")
-        if container:
-            where = (*self.probe.engine.argv, "exec", "-i", "-e", "INSIDE=container", container.id)
         done = self.link.script(
             'printf "%s" "$TOKEN" | "$@"',
-            *where,
+            *engine_of(container).inside(container.id if container else ""),
+            *("env", f"INSIDE={'container' if container else 'host'}"),
             *("sh", "-c", far.source("start_server.sh"), "sh"),
             *(ANY if own_network and not self.relay else LOOPBACK, far.source("serve.sh")),
             *(str(int(self.start_timeout)), self.root_dir, self._patience),
@@ -148,10 +147,6 @@ class Launcher:
     @property
     def _patience(self) -> str:
         return PATIENT if self.relay else IMPATIENT
-
-    @property
-    def _engine(self) -> str:
-        return shlex.join(self.probe.engine.argv)
 
     def _until_ready(self, found: Found, look: Callable[[], None]) -> Server:
         """Ask until it lets us in with our token; ``look`` raises when it cannot come any more."""
@@ -188,9 +183,9 @@ class Launcher:
             return verify(found, self.ways.connect)
         return Rejected(found, found.obstacle or "nothing answers there")
 
-    def _look_at(self, name: str) -> None:
+    def _look_at(self, spec: ContainerSpec) -> None:
         """Raise if the container ended, with the end of its log."""
-        state, log = self._state_and_log(name)
+        state, log = self._state_and_log(spec)
         if state.startswith("running"):
             return
         if "@missing" in log:
@@ -206,19 +201,20 @@ class Launcher:
             detail=log,
         )
 
-    def _state_and_log(self, name: str) -> tuple[str, str]:
+    def _state_and_log(self, spec: ContainerSpec) -> tuple[str, str]:
         source = (
             "$ENGINE inspect -f '{{.State.Status}}, exit code {{.State.ExitCode}}' \"$1\"\n"
             f'$ENGINE logs --tail {LOG_LINES} "$1" 2>&1 | tail -c 16384'
         )
-        done = self.link.script(source, name, timeout=20, ENGINE=self._engine)
+        engine = shlex.join(spec.engine.argv)
+        done = self.link.script(source, spec.name, timeout=20, ENGINE=engine)
         state, _, log = done.out.decode("utf-8", "replace").partition("\n")
         return state, tail(log, LOG_LINES)
 
-    def _keep(self, name: str) -> None:
+    def _keep(self, spec: ContainerSpec) -> None:
         """From now on the engine starts it again after a crash or a reboot."""
-        source = '$ENGINE update --restart=unless-stopped "$1" >/dev/null'
-        done = self.link.script(source, name, timeout=20, ENGINE=self._engine)
+        argv = container_engine(spec.engine).keep(spec.name)
+        done = self.link.script('"$@" >/dev/null', *argv, timeout=20)
         if done.code != 0:
             logger.warning("no restart policy: %s", one_line(done.err))
 
@@ -228,27 +224,26 @@ class Launcher:
 
         Only a container with this launch's own label is removed, whatever its name is.
         """
-        name, existing = plan.spec.name, plan.existing
+        spec, existing = plan.spec, plan.existing
+        engine = shlex.join(spec.engine.argv)
         try:
             yield
         except BaseException as error:
             if isinstance(error, JupyterNotReady):
-                error.detail = self._state_and_log(name)[1]
+                error.detail = self._state_and_log(spec)[1]
             undo = _REMOVE
             if existing is not None:
                 undo = "" if existing.running else _STOP
             try:
-                self.link.script(
-                    undo, name, launch, plan.spec.state_dir, timeout=30, ENGINE=self._engine
-                )
+                self.link.script(undo, spec.name, launch, spec.state_dir, timeout=30, ENGINE=engine)
             except RemotenbError as also:
-                logger.warning("could not take away container %s: %s", name, also)
+                logger.warning("could not take away container %s: %s", spec.name, also)
             raise
 
     def _stop(self, file: RuntimeFile, container: Container | None) -> None:
-        where = (*self.probe.engine.argv, "exec", container.id) if container else ()
+        where = engine_of(container).inside(container.id if container else "")
         try:
-            self.link.script('"$@"', *where, "kill", str(file.pid), timeout=20)
+            self.link.script('"$@" </dev/null', *where, "kill", str(file.pid), timeout=20)
         except RemotenbError as also:
             logger.warning("could not stop the server: %s", also)
 
@@ -285,6 +280,7 @@ def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]], *, relay: 
         labels={LABEL_NAME: spec.name},
         ownership="mine",
         owner=spec.owner,
+        engine=spec.engine,
     )
     container = replace(container, id=named.get("@id", container.id))
     file = RuntimeFile(

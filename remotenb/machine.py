@@ -36,7 +36,7 @@ class Machine:
 
     @property
     def engine(self) -> tuple[str, ...]:
-        """The engine's command, as ``docker``; raises a :class:`FarSideError` for none."""
+        """Of the engine that new containers are made with; :class:`FarSideError` for none."""
         require_engine(self.probe)
         return self.probe.engine.argv
 
@@ -52,12 +52,19 @@ class Machine:
         require_engine(self.probe)
         return self.probe.images
 
-    def run(self, *args: str, timeout: float = ENGINE_TIMEOUT_S) -> str:
-        """Run the engine with ``args`` to its end, in ``timeout`` seconds; what it printed.
+    def run(
+        self,
+        *args: str,
+        of: Container | Image | None = None,
+        timeout: float = ENGINE_TIMEOUT_S,
+    ) -> str:
+        """Run an engine with ``args`` to its end, in ``timeout`` seconds; what it printed.
 
-        Raises the :class:`FarSideError` that its words mean.
+        It is the one that has ``of``, else the one that new containers are made with. Raises
+        the :class:`FarSideError` that its words mean.
         """
-        done = self.link.script('"$@"', *self.engine, *args, timeout=timeout)
+        argv = of.engine.argv if of else self.engine
+        done = self.link.script('"$@"', *argv, *args, timeout=timeout)
         if done.code != 0:
             raise self.complaint(done.err.decode("utf-8", "replace"))
         return done.out.decode("utf-8", "replace")

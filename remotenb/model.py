@@ -114,12 +114,32 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineState:
+    """The engine that answered, or why none did."""
+
+    name: Literal["docker", "podman"] | None
+    argv: tuple[str, ...] = ()
+    version: str | None = None
+    refusals: tuple[tuple[str, str], ...] = ()
+    """(command, what it said), for each that was tried and did not work."""
+    rootless: bool = False
+    """It runs as the user, who is root in its containers."""
+    remaps: bool = False
+    """It gives containers other uids than the machine's (userns-remap)."""
+
+
+DOCKER = EngineState("docker", ("docker",))
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """An image on the box; ``size`` is the engine's own text."""
 
     ref: str
     id: str
     size: str
+    engine: EngineState = DOCKER
+    """The one that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +227,8 @@ class Container:
     ownership: Ownership = "none"
     owner: str | None = None
     evidence: str = ""
+    engine: EngineState = DOCKER
+    """The one that it is in."""
     scan: Scan | None = None
     """None: not entered, because it is another's, does not run or did not answer."""
 
@@ -217,21 +239,6 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineState:
-    """The engine that answered, or why none did."""
-
-    name: Literal["docker", "podman"] | None
-    argv: tuple[str, ...] = ()
-    version: str | None = None
-    refusals: tuple[tuple[str, str], ...] = ()
-    """(command, what it said), for each that was tried and did not work."""
-    rootless: bool = False
-    """It runs as the user, who is root in its containers."""
-    remaps: bool = False
-    """It gives containers other uids than the machine's (userns-remap)."""
-
-
-@dataclass(frozen=True, slots=True)
 class Probe:
     """What is on that machine; nothing inferred."""
 
@@ -239,6 +246,9 @@ class Probe:
     uid: int
     home: str
     engine: EngineState
+    """The one that new containers are made with."""
+    others: tuple[EngineState, ...] = ()
+    """Further engines that answered."""
     gid: int = 0
     groups: tuple[tuple[int, str], ...] = ()
     """The user's further groups: number and name."""

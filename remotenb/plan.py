@@ -73,9 +73,10 @@ def _in_named_container(
         running = ", ".join(c.name for c in probe.containers if c.running) or "none"
         raise ContainerMissing(f"there is no container {name}", hint=f"running are: {running}")
     if not container.running:
+        start = " ".join((*container.engine.argv, "start", container.name))
         raise ContainerNotRunning(
             f"container {container.name} is {container.status}",
-            hint=f"start it on the server: {' '.join(probe.engine.argv)} start {container.name}",
+            hint=f"start it on the server: {start}",
         )
     if wish.new:
         return _server_in(container)

@@ -81,15 +81,16 @@ def parse(answer: bytes) -> Probe:
         ) from None
     outputs = {name: _Output.of(member) for name, member in members.items()}
     gpus, gpu_refusal = _gpus(outputs)
+    engine = _engine(members.get("engine"), outputs)
     return Probe(
         user=plain(user),
         uid=uid,
         home=home,
-        engine=_engine(members.get("engine"), outputs),
+        engine=engine,
         gid=gid,
         groups=tuple(one for one in _groups(about[4:]) if one[0] not in {gid, 0}),
-        containers=tuple(_containers(outputs, _scans(members))),
-        images=tuple(_images(outputs.get("images"))),
+        containers=tuple(_containers(engine, outputs, _scans(members))),
+        images=tuple(_images(engine, outputs.get("images"))),
         gpus=gpus,
         gpu_refusal=gpu_refusal,
         gpu_toolkit=_toolkit(outputs),
@@ -190,7 +191,9 @@ def _scans(members: dict[str, object]) -> dict[str, Scan]:
     }
 
 
-def _containers(outputs: dict[str, _Output], scans: dict[str, Scan]) -> Iterator[Container]:
+def _containers(
+    engine: EngineState, outputs: dict[str, _Output], scans: dict[str, Scan]
+) -> Iterator[Container]:
     owners = _owners(outputs.get("owners"))
     for row in outputs["containers"].rows() if "containers" in outputs else ():
         try:
@@ -204,6 +207,7 @@ def _containers(outputs: dict[str, _Output], scans: dict[str, Scan]) -> Iterator
             ownership=ownership,
             owner=owner,
             evidence=evidence,
+            engine=engine,
             scan=scans.get(container.id),
         )
 
@@ -254,12 +258,12 @@ def _given_gpus(row: dict[str, Any]) -> str | None:
     return "all" if row.get("Runtime") == "nvidia" else None
 
 
-def _images(output: _Output | None) -> Iterator[Image]:
+def _images(engine: EngineState, output: _Output | None) -> Iterator[Image]:
     for row in output.rows() if output else ():
         repository, tag = str(row.get("Repository", "")), str(row.get("Tag", ""))
         if repository and repository != "<none>":
             ref = plain(f"{repository}:{tag}" if tag != "<none>" else repository)
-            yield Image(ref, str(row.get("ID", "")), plain(str(row.get("Size", ""))))
+            yield Image(ref, str(row.get("ID", "")), plain(str(row.get("Size", ""))), engine)
 
 
 def _gpus(outputs: dict[str, _Output]) -> tuple[tuple[Gpu, ...], str]:

@@ -17,7 +17,7 @@ from remotenb.model import Mount
 from remotenb.settings import GpuRequest, Settings, parse_gpus
 
 if TYPE_CHECKING:
-    from remotenb.model import Container, Probe
+    from remotenb.model import Container, EngineState, Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +65,21 @@ def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) 
         ulimits=tuple(settings.ulimits),
         run_args=tuple(settings.run_args),
         owner=probe.user,
+        engine=(engine := existing.engine if existing else probe.engine),
         state_dir=state_dir(probe.home, name),
         root_dir=settings.root_dir,
-        identity=(who := identity(probe, settings)),
-        host_uids=who is not None and probe.engine.remaps,
+        identity=(who := identity(probe, settings, engine)),
+        host_uids=who is not None and engine.remaps,
     )
 
 
-def identity(probe: Probe, settings: Settings) -> Identity | None:
+def identity(probe: Probe, settings: Settings, engine: EngineState) -> Identity | None:
     """Who a new container runs as: the user, so that files in mounted folders are theirs.
 
     None where the image's own user does that already: root in a rootless engine, or root's
     own login.
     """
-    if settings.container_user != "me" or probe.engine.rootless or probe.uid == 0:
+    if settings.container_user != "me" or engine.rootless or probe.uid == 0:
         return None
     return Identity(
         _plain_name(probe.user, probe.uid),

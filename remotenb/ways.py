@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remotenb import far
+from remotenb.engines import engine_of
 from remotenb.engines.docker import STATE_TARGET, made_here, state_dir
 from remotenb.errors import LinkError, LinkLost, ServerUnreachable
 from remotenb.model import ON_HOST
@@ -53,14 +54,14 @@ def place_on_host(probe: Probe) -> Place:
 
 
 def place_in(container: Container, probe: Probe) -> Place:
-    """In a container: by its mounted folder if remotenb made it, else by ``docker exec``.
+    """In a container: by its mounted folder if remotenb made it, else by the engine's ``exec``.
 
     The folder lets the host's own Python hand our pipes in: docker's copying costs two thirds
     of the throughput.
     """
     python = container.scan.python if container.scan else None
     run = far.boot(python) if python else (*ANY_PYTHON, *far.boot("python3")[1:])
-    inside = (*probe.engine.argv, "exec", "-i", container.id, *run)
+    inside = (*engine_of(container).inside(container.id), *run)
     commands = [(inside, {"folders": list[str]()})]
     if made_here(container) and probe.host.python:
         folder = state_dir(probe.home, container.name)

@@ -81,7 +81,7 @@ def _act(  # noqa: PLR0913  what a command on one container was given
     with on_machine(host, where, as_json=as_json) as machine:
         one = machine.container(container, others=others)
         with machine.report.step(f"{verb} {one.name}"):
-            machine.run(verb, *options_, one.id)
+            machine.run(verb, *options_, one.id, of=one)
             if verb == "rm":
                 machine.forget(one)
     return done(said, one.name, as_json=as_json, host=host)
@@ -142,7 +142,7 @@ def prune(*, host: str, yes: bool, as_json: bool, **where: str | int | None) -> 
         if stopped and not yes and not (person and person.agree(question)):
             raise UsageError("nothing was removed", hint="--yes removes them without a question")
         for one in stopped:
-            machine.run("rm", one.id)
+            machine.run("rm", one.id, of=one)
             machine.forget(one)
             done("removed", one.name, as_json=as_json, host=host)
     if not stopped and not as_json:

@@ -69,7 +69,7 @@ def _of_container(
         one = machine.container(name, others=others)
         onward = ("--follow",) if follow else ()
         # one stream: a container's stderr is as much its log
-        command = ("sh", "-c", 'exec "$@" 2>&1', "sh", *machine.engine)
+        command = ("sh", "-c", 'exec "$@" 2>&1', "sh", *one.engine.argv)
         told = (*command, "logs", f"--tail={TAIL_LINES}", *onward, one.id)
         with machine.spawn(*told) as process:
             for line in process.lines():

@@ -1,1 +1,42 @@
-"""Container engines: what to say to them and what their answers mean. Nothing is run here."""
+"""What a server runs in: what to say to it and what its answers mean. Nothing is run here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from remotenb.engines.docker import Docker
+from remotenb.engines.host import HostItself
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remotenb.decision import ContainerSpec
+    from remotenb.engines.docker import Argv
+    from remotenb.model import Container, EngineState
+
+
+class Engine(Protocol):
+    """Docker, or the host itself, which needs no words at all."""
+
+    def inside(self, container: str) -> Argv:
+        """What stands before a command to run it in there, with our stdin."""
+
+
+class ContainerEngine(Engine, Protocol):
+    """What makes containers."""
+
+    def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
+        """Make a container that does ``command`` when it is started."""
+
+    def keep(self, name: str) -> Argv:
+        """Start it again after a crash or a reboot from now on; nothing if that is settled."""
+
+
+def container_engine(state: EngineState) -> ContainerEngine:
+    """What is said to an engine that answered."""
+    return Docker(state.argv)
+
+
+def engine_of(container: Container | None) -> Engine:
+    """What a server is in: a container's engine, or the host."""
+    return container_engine(container.engine) if container else HostItself()

@@ -67,6 +67,14 @@ class Docker:
             *command,
         )
 
+    def inside(self, container: str) -> Argv:
+        """``docker exec``, with our stdin."""
+        return (*self._argv, "exec", "-i", container)
+
+    def keep(self, name: str) -> Argv:
+        """After a crash or a reboot it is started again, but not after ``docker stop``."""
+        return (*self._argv, "update", "--restart=unless-stopped", name)
+
 
 def _user(spec: ContainerSpec) -> Argv:
     """Before the user's own ``env``, which may say otherwise."""

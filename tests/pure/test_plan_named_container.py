@@ -67,10 +67,8 @@ def test_one_that_is_missing_is_refused_with_those_that_run() -> None:
 
 
 def test_one_that_stopped_is_refused_with_how_to_start_it() -> None:
-    there = probe(
-        containers=(container("nb", status="exited", scan=None),),
-        engine=EngineState("docker", ("sudo", "-n", "docker")),
-    )
+    engine = EngineState("docker", ("sudo", "-n", "docker"))
+    there = probe(containers=(container("nb", status="exited", scan=None, engine=engine),))
     error = refusal(there, (), ())
     assert isinstance(error, ContainerNotRunning)
     assert "exited" in error.message
