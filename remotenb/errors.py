@@ -21,6 +21,8 @@
     │  ├─ ScriptFailed                      a script of ours failed over there
     │  ├─ EngineMissing / EngineNotPermitted / EngineDown / EngineRefused
     │  ├─ ImageMissing / NoImage
+    │  ├─ RegistryUnreachable (passing)     no answer from a registry of images
+    │  ├─ RegistryFailed / ImageUnknown / LoginNeeded / LoginRefused / BlobDamaged
     │  ├─ ContainerMissing / ContainerNotRunning / NameTaken
     │  ├─ GpuUnavailable
     │  ├─ LimitRefused
@@ -152,6 +154,32 @@ class ImageMissing(FarSideError):
 
 class NoImage(FarSideError):
     """Nothing runs, and no image was named to start from."""
+
+
+class RegistryUnreachable(FarSideError):
+    """A registry does not answer: from the machine, or from the laptop."""
+
+    passing = True
+
+
+class RegistryFailed(FarSideError):
+    """A registry's answer is a failure, or makes no sense."""
+
+
+class ImageUnknown(FarSideError):
+    """The registry has no such image, or none for that platform."""
+
+
+class LoginNeeded(FarSideError):
+    """The registry shows that image only to those who log in."""
+
+
+class LoginRefused(FarSideError):
+    """The registry does not accept that user and key."""
+
+
+class BlobDamaged(FarSideError):
+    """What a registry sent is not what its digest promised."""
 
 
 class ContainerMissing(FarSideError):

@@ -44,6 +44,14 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryLogin:
+    """Who somebody is at a registry of images."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """Where and how to log in: one host as ssh_config resolves it."""
 

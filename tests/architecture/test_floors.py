@@ -28,6 +28,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "remotenb.again",
+        "remotenb.reference",
+        "remotenb.registry",
+        "remotenb.registry.challenge",
+        "remotenb.registry.manifests",
         "remotenb.settings",
         "remotenb.spec",
         "remotenb.plan",
@@ -58,6 +62,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.laptop",
         "remotenb.ssh",
         "remotenb.ssh.*",
+        "remotenb.registry.*",
         "remotenb.tunnel",
         "remotenb.tunnel.*",
         "remotenb.jupyter",
@@ -87,6 +92,7 @@ EFFECTS = {
     "asyncssh",
     "click",
     "fabric",
+    "httpx",
     "os",
     "paramiko",
     "rich",
@@ -100,7 +106,17 @@ EFFECTS = {
 }
 """What a pure module has no use for."""
 
-SLOW = ("paramiko", "fabric", "rich", "msgspec", "asyncssh", "platformdirs", "sshtunnel", "keyring")
+SLOW = (
+    "paramiko",
+    "fabric",
+    "httpx",
+    "keyring",
+    "rich",
+    "msgspec",
+    "asyncssh",
+    "platformdirs",
+    "sshtunnel",
+)
 
 
 def name_of(file: Path) -> str:
@@ -188,5 +204,5 @@ def test_help_is_shown_without_what_only_a_connection_needs() -> None:
 
 
 def test_what_is_asserted_to_be_absent_is_seen_when_it_is_there() -> None:
-    everything = "import remotenb.session, rich, platformdirs, keyring"
+    everything = "import remotenb.session, httpx, rich, platformdirs, keyring"
     assert set(SLOW) - {"asyncssh"} <= loaded_by(everything)
