@@ -54,6 +54,7 @@ class Seen:
     found: tuple[Found, ...]
     servers: tuple[Server, ...]
     ways: Ways
+    rejected: tuple[Rejected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Find:
         """
         with ExitStack() as stack:
             with self.report.step(f"looking for a notebook on {link.host.name}"):
-                seen = self._look(link, self.wish.settings.container, verify=not self.wish.new)
+                seen = self.look(link, self.wish.settings.container, verify=not self.wish.new)
                 stack.callback(seen.ways.close)
                 seen.ways.check()
             server, reused = self._carried_out(link, seen)
@@ -106,7 +107,7 @@ class Find:
     def again(self, link: Link, before: Server, outage: float) -> Iterator[tuple[Server, Ways]]:
         """The server of a session that lost it ``outage`` seconds ago; nobody is asked."""
         name = before.container.name if before.container else None
-        seen = self._look(link, name, verify=True)
+        seen = self.look(link, name, verify=True)
         with closing(seen.ways):
             servers = [one for one in seen.servers if bool(one.container) == bool(name)]
             yield self._once_more(link, seen, servers, before, outage), seen.ways
@@ -124,7 +125,8 @@ class Find:
             case StartServer():  # pragma: no cover  decide_again never plans it
                 raise AssertionError
 
-    def _look(self, link: Link, container: str | None, *, verify: bool) -> Seen:
+    def look(self, link: Link, container: str | None, *, verify: bool) -> Seen:
+        """What is there; with ``verify`` servers are asked over HTTP. Its ways must be closed."""
         settings = self.wish.settings
         probe = look_around(link, engine=settings.engine, wanted=container or "")
         found = candidates(probe, engine=settings.engine, container=container, relay=settings.relay)
@@ -136,11 +138,11 @@ class Find:
         except BaseException:
             ways.close()
             raise
-        for answer in answers:
-            if isinstance(answer, Rejected):
-                logger.info("left aside: %s: %s", answer.found.file.path, answer.reason)
+        rejected = tuple(answer for answer in answers if isinstance(answer, Rejected))
+        for answer in rejected:
+            logger.info("left aside: %s: %s", answer.found.file.path, answer.reason)
         servers = tuple(answer for answer in answers if isinstance(answer, Server))
-        return Seen(probe, found, servers, ways)
+        return Seen(probe, found, servers, ways, rejected)
 
     def _decide(self, seen: Seen) -> Plan:
         plan = decide(seen.probe, seen.servers, seen.found, self.wish)

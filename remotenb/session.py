@@ -176,9 +176,7 @@ class Connect:
             inbox: queue.SimpleQueue[News] = queue.SimpleQueue()
             link = self.link(prompting=True)
             stack.callback(link.close)
-            find = Find(
-                self.wish, self.report, self.people, self.clock, self._session_of(), inbox.put
-            )
+            find = self.find(inbox.put)
             with find.server(link) as (server, reused, ways):
                 tunnel = Tunnel(link, server, ways, bind(self._ports(server)))
                 stack.callback(tunnel.close)
@@ -187,6 +185,10 @@ class Connect:
             keeper = Keeper(self, find, tunnel, link, inbox)
             stack.callback(keeper.close)
             return Session(self.host, reused, tunnel, keeper, stack.pop_all())
+
+    def find(self, cut: Callable[[Cut], None]) -> Find:
+        """Find-or-start on this host; ``cut`` hears of a relay's link's end."""
+        return Find(self.wish, self.report, self.people, self.clock, self._session_of(), cut)
 
     def link(self, *, prompting: bool, dialled: Future[socket.socket] | None = None) -> Link:
         """Connect and log in; a person is asked, and told, only if ``prompting``."""

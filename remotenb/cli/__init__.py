@@ -46,6 +46,7 @@ SECTIONS = {
         "secrets": "What is kept in this system's keyring.",
     },
     "Machine": {
+        "doctor": "What is wrong between laptop and notebook, and the cure.",
         "gpus": "The GPUs of HOST, and who computes on them.",
     },
 }

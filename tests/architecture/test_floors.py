@@ -32,6 +32,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.registry",
         "remotenb.registry.challenge",
         "remotenb.registry.manifests",
+        "remotenb.checkup",
+        "remotenb.checkup.*",
         "remotenb.settings",
         "remotenb.spec",
         "remotenb.plan",
@@ -83,7 +85,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.tunnels",
         "remotenb.watch",
     ),
-    ("remotenb.find", "remotenb.keep", "remotenb.session", "remotenb.embedded"),
+    ("remotenb.doctor", "remotenb.find", "remotenb.keep", "remotenb.session", "remotenb.embedded"),
     ("remotenb.cli", "remotenb.cli.*", "remotenb.__main__"),
 )
 
