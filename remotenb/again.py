@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remotenb.decision import Plan, Refuse, Reuse, StartContainer
-from remotenb.engines.docker import made_here
+from remotenb.engines.docker import notebook_of_ours
 from remotenb.errors import ContainerNotRunning, EngineDown, JupyterNotReady, ServerGone
 from remotenb.spec import container_spec
 
@@ -56,7 +56,7 @@ def _missing(name: str, container: Container | None, outage: float) -> RemotenbE
 
 
 def _ours(container: Container) -> bool:
-    return made_here(container) and container.ownership == "mine"
+    return notebook_of_ours(container) and container.ownership == "mine"
 
 
 def _wait_or_gone(what: str, outage: float) -> Refuse:

@@ -53,12 +53,23 @@ class ContainerSpec:
     engine: EngineState
     """What makes it."""
     state_dir: str
-    """0700 folder of the user's on the box; mounted at /run/remotenb."""
+    """0700 folder of the user's on the box; mounted at /run/remotenb. Empty: no notebook."""
     root_dir: str | None = None
     identity: Identity | None = None
     """None: whoever the image says, mostly root."""
     host_uids: bool = False
     """Whether the engine must be told not to give it other uids than the machine's."""
+    runtime: str | None = None
+    network: str | None = None
+    ports: tuple[str, ...] = ()
+    """docker's own ``--publish`` arguments, each with its address."""
+    unconfined: bool = False
+    """Without SELinux's labels, where the folders that it mounts have none for containers."""
+
+    @property
+    def gpu_names(self) -> str | None:
+        """``all``, or indices and UUIDs with commas; None for no GPU."""
+        return (self.gpus or "").replace("device=", "").strip('"') or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,14 +89,18 @@ class Find:
         match plan:
             case Reuse(server, others):
                 self._speak_of(server, others)
+                speak_of_unheeded(self.report, self.wish, server.container)
                 return server, True
             case StartServer(container):
                 where = f"container {container.name}" if container else link.host.name
                 self._speak_of_owner(container)
+                speak_of_unheeded(self.report, self.wish, container)
                 with self.report.step(f"starting Jupyter in {where}"):
                     return self._launcher(link, seen).server(plan), False
             case StartContainer(spec, existing):
                 runs = existing is not None and existing.running
+                if existing:
+                    speak_of_unheeded(self.report, self.wish, existing)
                 how = "waiting for" if runs else "starting again" if existing else "starting"
                 with self.report.step(f"{how} container {spec.name} of {spec.image}"):
                     return self._container(link, seen, plan), runs
@@ -218,3 +222,14 @@ class Find:
                 f"nothing says whose container {container.name} is; taken as yours",
                 "choose another with --container",
             )
+
+
+def speak_of_unheeded(report: Reporter, wish: Wish, there: Container | None) -> None:
+    """Say that options for a new container did nothing, if there were any: it is not new."""
+    if wish.for_new:
+        where = f"container {there.name} is there already" if there else "a notebook runs there"
+        report.warning(
+            "unheeded",
+            f"{' and '.join(wish.for_new)} did nothing: {where}",
+            "--new starts one more, with them",
+        )

@@ -91,7 +91,7 @@ class Launcher:
         launch = secrets.token_hex(8)
         with self._undone_unless_ready(plan, launch):
             done = self.link.script(
-                far.source("start_container.sh"),
+                far.source("make_container.sh") + far.source("start_container.sh"),
                 *(() if existing else engine.create(spec, serve, launch=launch)),
                 timeout=ENGINE_TIMEOUT_S,
                 NAME=spec.name,
@@ -276,7 +276,7 @@ def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]], *, relay: 
         image=spec.image,
         image_id="",
         status="running",
-        gpus=(spec.gpus or "").replace("device=", "").strip('"') or None,
+        gpus=spec.gpu_names,
         labels={LABEL_NAME: spec.name},
         ownership="mine",
         owner=spec.owner,

@@ -96,6 +96,8 @@ class Mount:
     source: str
     target: str
     read_only: bool = False
+    relabel: Literal["", "z", "Z"] = ""
+    """SELinux: let containers read it, all of them (z) or this one alone (Z)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class EngineState:
     """It runs as the user, who is root in its containers."""
     remaps: bool = False
     """It gives containers other uids than the machine's (userns-remap)."""
+    selinux: bool = False
+    """It lets containers read only what is labelled for them."""
 
 
 DOCKER = EngineState("docker", ("docker",))

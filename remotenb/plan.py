@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from remotenb.decision import Plan, Refuse, Reuse, StartContainer, StartServer
 from remotenb.engines.complaints import join_the_group
-from remotenb.engines.docker import LABEL_NAME, made_here
+from remotenb.engines.docker import LABEL_NAME, notebook_of_ours
 from remotenb.errors import (
     ContainerMissing,
     ContainerNotRunning,
@@ -227,10 +227,7 @@ def _start(probe: Probe, wish: Wish, wanted_id: str | None) -> Plan:
     if ours is not None:
         return StartContainer(container_spec(probe, wish, ours), ours)
     if settings.image is None:
-        raise NoImage(
-            "nothing runs there, and no image is named to start from",
-            hint="name one with --image: " + (_list(probe.images) or "there is no image at all"),
-        )
+        require_image(probe, None)
     own = [
         c
         for c in probe.containers
@@ -244,13 +241,25 @@ def _start(probe: Probe, wish: Wish, wanted_id: str | None) -> Plan:
     ]
     if len(own) == 1 and not wish.new:
         return StartServer(own[0])
-    if wanted_id is None:
+    require_image(probe, settings.image)
+    return _start_container(probe, wish)
+
+
+def require_image(probe: Probe, image: str | None) -> str:
+    """The id of ``image``; raises :class:`NoImage` and :class:`ImageMissing`."""
+    if image is None:
+        raise NoImage(
+            "nothing runs there, and no image is named to start from",
+            hint="name one with --image: " + (_list(probe.images) or "there is no image at all"),
+        )
+    found = _image_id(probe, image)
+    if found is None:
         raise ImageMissing(
-            f"the image {settings.image} is not on that machine",
-            hint=f"pull it there first: docker pull {settings.image}"
+            f"the image {image} is not on that machine",
+            hint=f"pull it there first: docker pull {image}"
             + (f"; there are: {_list(probe.images)}" if probe.images else ""),
         )
-    return _start_container(probe, wish)
+    return found
 
 
 def _ours(probe: Probe, wish: Wish, wanted_id: str | None) -> Container | None:
@@ -260,7 +269,7 @@ def _ours(probe: Probe, wish: Wish, wanted_id: str | None) -> Container | None:
     ours = [
         c
         for c in probe.containers
-        if made_here(c)
+        if notebook_of_ours(c)
         and c.ownership == "mine"
         and (wish.settings.image is None or _of_image(c, wish.settings.image, wanted_id))
     ]

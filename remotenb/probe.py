@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from remotenb import far
+from remotenb.engines.docker import LABEL_GPUS
 from remotenb.errors import ScriptFailed
 from remotenb.model import (
     Container,
@@ -170,6 +171,7 @@ def _engine(answered: object, outputs: dict[str, _Output]) -> EngineState:
         refusals,
         rootless=any("name=rootless" in option for option in security),
         remaps=any("name=userns" in option for option in security),
+        selinux=any("name=selinux" in option for option in security),
     )
 
 
@@ -255,7 +257,8 @@ def _given_gpus(row: dict[str, Any]) -> str | None:
         ids = request.get("DeviceIDs")
         count = request.get("Count", 0)
         return ",".join(ids) if ids else "all" if count == -1 else str(count)
-    return "all" if row.get("Runtime") == "nvidia" else None
+    named = (row.get("Labels") or {}).get(LABEL_GPUS)
+    return str(named or "all") if row.get("Runtime") == "nvidia" else None
 
 
 def _images(engine: EngineState, output: _Output | None) -> Iterator[Image]:

@@ -41,7 +41,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     container_name: Name | None = None
     container_user: Literal["me", "image"] = "me"
     gpus: str = "auto"
+    runtime: str | None = None
     volumes: tuple[str, ...] = ()
+    network: str | None = None
+    ports: tuple[str, ...] = ()
     env: dict[str, str] = {}
     ipc: str | None = "host"
     shm_size: str | None = None
@@ -60,11 +63,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """``volumes``, taken apart; raises :class:`UsageError`."""
         return tuple(parse_volume(volume) for volume in self.volumes)
 
+    def published(self) -> tuple[str, ...]:
+        """``ports``, each with its address; raises :class:`UsageError`."""
+        return tuple(parse_port(port) for port in self.ports)
+
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Settings)}
-_ONE_WORD = {
-    name for name in _FIELDS if name not in {"volumes", "env", "ulimits", "run_args", "forwards"}
-}
+_LISTS = {"volumes", "ports", "env", "ulimits", "run_args", "forwards"}
+_ONE_WORD = _FIELDS.keys() - _LISTS
 
 Table = dict[str, object]
 
@@ -164,19 +170,49 @@ def _from_environment(environment: Mapping[str, str]) -> Table:
 
 
 def parse_volume(text: str) -> Mount:
-    """``SRC:DST[:ro]`` of the server and the container.
+    """``SRC:DST[:ro]`` of the server and the container; ``z`` or ``Z`` is for SELinux, as docker's.
 
     >>> parse_volume("~/work:/workspace:ro")
-    Mount(source='~/work', target='/workspace', read_only=True)
+    Mount(source='~/work', target='/workspace', read_only=True, relabel='')
     """
-    parts = text.split(":")
-    mode = parts.pop() if parts[-1] in {"ro", "rw"} else "rw"
-    if len(parts) != 2 or not parts[0] or not parts[1].startswith("/"):  # noqa: PLR2004  a pair
+    match = _VOLUME.fullmatch(text)
+    if match is None:
         raise UsageError(
             f"not a volume: {text!r}",
             hint="say SRC:DST or SRC:DST:ro, for example ~/work:/workspace",
         )
-    return Mount(source=parts[0], target=parts[1], read_only=mode == "ro")
+    modes = (match["modes"] or "").split(",")
+    label: Literal["", "z", "Z"] = "z" if "z" in modes else "Z" if "Z" in modes else ""
+    return Mount(match["source"], match["target"], "ro" in modes, label)
+
+
+_VOLUME = re.compile(
+    r"(?P<source>[^:]+):(?P<target>/[^:]*)(:(?P<modes>r[ow](,[zZ])?|[zZ](,r[ow])?))?", re.DOTALL
+)
+
+_PORT = re.compile(
+    r"((?P<address>[0-9]+(\.[0-9]+){3}|\[[0-9a-fA-F:.]+\]):)?"
+    r"((?P<outside>[0-9]{1,5}):)?(?P<inside>[0-9]{1,5})(?P<kind>/(tcp|udp))?"
+)
+
+
+def parse_port(text: str) -> str:
+    """``[ADDRESS:][PORT:]PORT[/udp]`` as docker takes it, on the server's loopback unless said.
+
+    One number alone is the port on both sides.
+
+    >>> parse_port("6006")
+    '127.0.0.1:6006:6006'
+    """
+    match = _PORT.fullmatch(text)
+    ports = [match[name] or match["inside"] for name in ("outside", "inside")] if match else []
+    if match is None or not all(0 < int(port) < 1 << 16 for port in ports):
+        raise UsageError(
+            f"not a port: {text!r}",
+            hint="say PORT or PORT_OF_THE_SERVER:PORT, for example 6006 or 8080:80; "
+            "it is on the server's loopback unless you say 0.0.0.0:8080:80",
+        )
+    return ":".join([match["address"] or "127.0.0.1", *ports]) + (match["kind"] or "")
 
 
 class GpuRequest(msgspec.Struct, frozen=True):

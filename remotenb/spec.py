@@ -12,8 +12,7 @@ import msgspec
 
 from remotenb.decision import ContainerSpec, Identity
 from remotenb.engines.docker import state_dir
-from remotenb.errors import GpuUnavailable
-from remotenb.model import Mount
+from remotenb.errors import GpuUnavailable, UsageError
 from remotenb.settings import GpuRequest, Settings, parse_gpus
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ class Wish:
     new: bool = False
     image_demanded: bool = False
     """The image stands on the command line: no other image's server will do."""
+    for_new: tuple[str, ...] = ()
+    """Options of the command line that say something of a new container alone."""
 
     def with_image(self, image: str) -> Wish:
         """The same wish, with an image that a person chose."""
@@ -57,7 +58,7 @@ def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) 
         image=existing.image if existing else settings.image or "",
         gpus=existing.gpus if existing else choose_gpus(parse_gpus(settings.gpus), probe),
         mounts=tuple(
-            Mount(absolute(m.source, probe.home), m.target, m.read_only) for m in settings.mounts()
+            replace(one, source=absolute(one.source, probe.home)) for one in settings.mounts()
         ),
         env=tuple(settings.env.items()),
         ipc=settings.ipc,
@@ -67,10 +68,24 @@ def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) 
         owner=probe.user,
         engine=(engine := existing.engine if existing else probe.engine),
         state_dir=state_dir(probe.home, name),
-        root_dir=settings.root_dir,
+        root_dir=None if existing else _inside(settings.root_dir),
         identity=(who := identity(probe, settings, engine)),
         host_uids=who is not None and engine.remaps,
+        runtime=settings.runtime,
+        network=settings.network,
+        ports=settings.published(),
+        unconfined=engine.selinux and not any(m.relabel for m in settings.mounts()),
     )
+
+
+def _inside(root_dir: str | None) -> str | None:
+    """``root_dir`` in a container, where no home is yet to begin a relative one at."""
+    if root_dir and not root_dir.startswith("/"):
+        raise UsageError(
+            f"root_dir in a container begins with /, this does not: {root_dir}",
+            hint="name the folder as the container sees it, like /workspace",
+        )
+    return root_dir
 
 
 def identity(probe: Probe, settings: Settings, engine: EngineState) -> Identity | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from remotenb import far
 from remotenb.engines import engine_of
-from remotenb.engines.docker import STATE_TARGET, made_here, state_dir
+from remotenb.engines.docker import STATE_TARGET, notebook_of_ours, state_dir
 from remotenb.errors import LinkError, LinkLost, ServerUnreachable
 from remotenb.model import ON_HOST
 from remotenb.text import one_line
@@ -63,7 +63,7 @@ def place_in(container: Container, probe: Probe) -> Place:
     run = far.boot(python) if python else (*ANY_PYTHON, *far.boot("python3")[1:])
     inside = (*engine_of(container).inside(container.id), *run)
     commands = [(inside, {"folders": list[str]()})]
-    if made_here(container) and probe.host.python:
+    if notebook_of_ours(container) and probe.host.python:
         folder = state_dir(probe.home, container.name)
         told: dict[str, object] = {"folders": [folder], "inside": [STATE_TARGET], "start": inside}
         commands.insert(0, (far.boot(probe.host.python), told))  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ SECTIONS = {
         "demo": "See what connect does, without any server.",
     },
     "Container": {
+        "run": "Run a command in a new container.",
         "shell": "A terminal in a container.",
         "exec": "Run a command in a container.",
         "ps": "Your containers on HOST.",
@@ -61,7 +62,7 @@ TOGETHER = {
 EXIT_INTERRUPTED = 130
 EXIT_BUG = 1
 EXIT_NOT_THE_COMMANDS = 125
-"""Of ``exec`` and ``shell``, whose other exit codes are what ran over there."""
+"""Of ``exec``, ``shell`` and ``run``, whose other exit codes are what ran over there."""
 
 
 class LazyGroup(click.Group):
@@ -150,4 +151,5 @@ def _fail(error: RemotenbError, *, as_json: bool) -> int:
     from remotenb.cli.output import print_error  # noqa: PLC0415  only when something failed
 
     print_error(error, as_json=as_json)
-    return EXIT_NOT_THE_COMMANDS if sys.argv[1:2] in (["exec"], ["shell"]) else error.code
+    joined = sys.argv[1:2] in (["exec"], ["shell"], ["run"]) and not as_json
+    return EXIT_NOT_THE_COMMANDS if joined else error.code

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -35,14 +34,7 @@ if TYPE_CHECKING:
 @click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
 @click.option("--image", metavar="I", help="Start from this image, or find one that runs it.")
 @click.option("--container", metavar="C", help="Use this container and no other.")
-@click.option("--gpus", metavar="all|auto[:N]|none|0,1", help="For a new container.  [auto]")
-@click.option(
-    "--volume",
-    "volumes",
-    metavar="SRC:DST[:ro]",
-    multiple=True,
-    help="Mount a folder of the server in a new container; ~ is your home there.",
-)
+@options.of_a_new_container
 @click.option("--port", type=int, metavar="P", help="The LOCAL port.  [the same for each notebook]")
 @click.option("--new", is_flag=True, help="Start one more, whatever runs.")
 @click.option("--engine", type=click.Choice(["auto", "docker", "host"]), help="[auto]")
@@ -87,7 +79,7 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
     report = Hub(inner, state.log_path(host))
     chosen = {
         **given,
-        "volumes": _of_the_server(volumes, report) or None,
+        "volumes": options.of_the_server(volumes, report) or None,
         "forwards": forwards or None,
         "allow_open": allow_open or None,
         "browser": False if no_browser else None,
@@ -118,26 +110,10 @@ def _planned(  # noqa: PLR0913  what the options say, taken apart
     from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 200 ms
     from remotenb.spec import Wish  # noqa: PLC0415
 
-    wish = Wish(settings, new=new, image_demanded=chosen["image"] is not None)
+    given = {"--gpus": chosen["gpus"], "--volume": chosen["volumes"]}
+    for_new = tuple(option for option, value in given.items() if value)
+    wish = Wish(settings, new, chosen["image"] is not None, for_new)
     return Connect(target, wish, report, people(as_json=as_json), dialled)
-
-
-def _of_the_server(volumes: tuple[str, ...], report: Reporter) -> list[str]:
-    """A shell turns ``~/work:/workspace`` into this laptop's home: turn it back."""
-    home = str(Path.home())
-    turned = []
-    for volume in volumes:
-        if home != "/" and (volume.startswith((home + "/", home + ":"))):
-            rest = volume.removeprefix(home)
-            report.warning(
-                "home_of_laptop",
-                f"{volume.split(':')[0]} is in this laptop's home; taken as "
-                f"~{rest.split(':')[0]} of the server",
-                "to be left alone by your shell, write it in quotes: '~/…'",
-            )
-            volume = "~" + rest  # noqa: PLW2901  the volume that is meant
-        turned.append(volume)
-    return turned
 
 
 NOTEBOOK_GOES_ON = "Ctrl-C closes the tunnel; the notebook goes on."

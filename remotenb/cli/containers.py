@@ -10,7 +10,7 @@ from remotenb.cli import options, tables
 from remotenb.cli.machines import on_machine
 from remotenb.cli.output import done
 from remotenb.cli.people import people
-from remotenb.engines.docker import made_here
+from remotenb.engines.docker import made_here, notebook_of_ours
 from remotenb.errors import UsageError
 from remotenb.text import plain
 
@@ -64,7 +64,7 @@ def _row(container: Container) -> dict[str, object]:
         "gpus": container.gpus,
         "owner": container.owner,
         "ownership": container.ownership,
-        "notebook": made_here(container),
+        "notebook": notebook_of_ours(container),
     }
 
 

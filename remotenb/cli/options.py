@@ -17,6 +17,7 @@ from remotenb.text import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from remotenb.report import Reporter
     from remotenb.settings import Config, Settings
 
 CONFIG_LIMIT = 1 << 20
@@ -39,6 +40,42 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def of_a_new_container(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--gpus``, ``--volume``."""
+    for option in (
+        click.option(
+            "--volume",
+            "volumes",
+            metavar="SRC:DST[:ro]",
+            multiple=True,
+            help="Mount a folder of the server in a new container; ~ is your home there.",
+        ),
+        click.option(
+            "--gpus", metavar="all|auto[:N]|none|0,1", help="For a new container.  [auto]"
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def of_the_server(volumes: tuple[str, ...], report: Reporter) -> list[str]:
+    """A shell turns ``~/work:/workspace`` into this laptop's home: turn it back."""
+    home = str(Path.home())
+    turned = []
+    for volume in volumes:
+        if home != "/" and (volume.startswith((home + "/", home + ":"))):
+            rest = volume.removeprefix(home)
+            report.warning(
+                "home_of_laptop",
+                f"{volume.split(':')[0]} is in this laptop's home; taken as "
+                f"~{rest.split(':')[0]} of the server",
+                "to be left alone by your shell, write it in quotes: '~/…'",
+            )
+            volume = "~" + rest  # noqa: PLW2901  the volume that is meant
+        turned.append(volume)
+    return turned
 
 
 def as_json(words: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -40,28 +40,54 @@ def size() -> tuple[int, int]:
     return columns, lines
 
 
-def join(execution: Execution, *, terminal: bool) -> int:
+class Withheld:
+    """What an engine says on stderr instead of starting anything: not to be shown at once."""
+
+    LIMIT = 1 << 12
+
+    def __init__(self, beginning: bytes) -> None:
+        self.said = b""
+        self.given = False
+        """Whether the command was sent any of stdin."""
+        self._beginning = beginning
+        self._over = False
+
+    def sift(self, data: bytes) -> bytes:
+        """What of it is to be shown: all that does not begin like that."""
+        if self._over:
+            return data
+        self.said += data
+        size = min(len(self.said), len(self._beginning))
+        if self.said[:size] == self._beginning[:size] and len(self.said) < self.LIMIT:
+            return b""
+        self._over = True
+        shown, self.said = self.said, b""
+        return shown
+
+
+def join(execution: Execution, *, terminal: bool, withheld: Withheld | None = None) -> int:
     """Carry bytes both ways until the command ends; its exit code. Raises :class:`LinkLost`.
 
     A ``terminal`` hands on every key and its size, and is as it was afterwards.
     """
+    withheld = withheld or Withheld(b"\0")
     if not terminal:
-        return _carry(execution)
+        return _carry(execution, withheld)
     ended = threading.Event()
     follow = threading.Thread(target=_follow_size, args=(execution.channel, ended), daemon=True)
     follow.start()
     try:
         with raw():
-            return _carry(execution)
+            return _carry(execution, withheld)
     finally:
         ended.set()
 
 
-def _carry(execution: Execution) -> int:
+def _carry(execution: Execution, withheld: Withheld) -> int:
     channel = execution.channel
-    errors = threading.Thread(target=_errors, args=(channel,), daemon=True)
+    errors = threading.Thread(target=_errors, args=(channel, withheld), daemon=True)
     errors.start()
-    threading.Thread(target=_feed, args=(channel,), daemon=True).start()
+    threading.Thread(target=_feed, args=(channel, withheld), daemon=True).start()
     try:
         data = execution.first or channel.recv(BLOCK)
         while data:
@@ -73,19 +99,20 @@ def _carry(execution: Execution) -> int:
     return execution.code()
 
 
-def _feed(channel: Channel) -> None:
+def _feed(channel: Channel, withheld: Withheld) -> None:
     try:
         while data := os.read(0, BLOCK):
+            withheld.given = True
             channel.sendall(data)
         channel.shutdown_write()
     except (OSError, SSHException):
         return  # it has ended, which shows in its output
 
 
-def _errors(channel: Channel) -> None:
+def _errors(channel: Channel, withheld: Withheld) -> None:
     try:
         while data := channel.recv_stderr(BLOCK):
-            _write(2, data)
+            _write(2, withheld.sift(data))
     except (OSError, SSHException):
         return
 

@@ -68,6 +68,11 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
         "make the folder on the server, or leave that volume out",
     ),
     (
+        r"port is already allocated|address already in use",
+        errors.EngineRefused,
+        "choose another port of the server: -p PORT_OF_THE_SERVER:PORT",
+    ),
+    (
         r"cannot remove a running container|container is running: stop",
         errors.EngineRefused,
         "stop it first, or --force",

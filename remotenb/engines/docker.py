@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from remotenb.model import Mount
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remotenb.decision import ContainerSpec
-    from remotenb.model import Container, Mount
+    from remotenb.model import Container
 
 STATE_TARGET = "/run/remotenb"
 """Where a container that we start sees its state folder."""
@@ -19,6 +21,9 @@ LABEL_NAME = "remotenb.name"
 LABEL_USER = "remotenb.user"
 LABEL_LAUNCH = "remotenb.launch"
 """Which launch made it, so that a launch that fails takes away its own and nothing else."""
+LABEL_RUN = "remotenb.run"
+"""On what ``run`` made: there is no notebook of ours in it."""
+LABEL_GPUS = "remotenb.gpus"
 
 Argv = tuple[str, ...]
 
@@ -26,6 +31,11 @@ Argv = tuple[str, ...]
 def made_here(container: Container) -> bool:
     """Whether remotenb made it; a copy that somebody else made of it has another name."""
     return container.labels.get(LABEL_NAME) == container.name
+
+
+def notebook_of_ours(container: Container) -> bool:
+    """Whether remotenb made it for a notebook."""
+    return made_here(container) and LABEL_RUN not in container.labels
 
 
 def state_dir(home: str, name: str) -> str:
@@ -40,7 +50,7 @@ class Docker:
         self._argv = argv
 
     def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
-        """``docker create``: nothing published, never pulled."""
+        """``docker create``: nothing published unasked, never pulled."""
         return (
             *self._argv,
             "create",
@@ -52,14 +62,15 @@ class Docker:
             f"--label={LABEL_USER}={spec.owner}",
             f"--label={LABEL_LAUNCH}={launch}",
             *_user(spec),
-            *((f"--gpus={spec.gpus}",) if spec.gpus else ()),
+            *_gpus(spec),
+            *((f"--network={spec.network}",) if spec.network else ()),
+            *(f"--publish={port}" for port in spec.ports),
+            *(("--security-opt=label=disable",) if spec.unconfined else ()),
             *((f"--ipc={spec.ipc}",) if spec.ipc else ()),
             *((f"--shm-size={spec.shm_size}",) if spec.shm_size else ()),
             *(f"--ulimit={limit}" for limit in spec.ulimits),
-            f"--mount=type=bind,{bind_source(spec.state_dir)},dst={STATE_TARGET}",
+            *(_state(spec) if spec.state_dir else ()),
             *(_mount(mount) for mount in spec.mounts),
-            f"--env=JUPYTER_TOKEN_FILE={STATE_TARGET}/token",
-            f"--env=JUPYTER_RUNTIME_DIR={STATE_TARGET}/rt",
             *(f"--env={name}={value}" for name, value in spec.env),
             *((f"--workdir={spec.root_dir}",) if spec.root_dir else ()),
             *spec.run_args,
@@ -92,8 +103,37 @@ def _user(spec: ContainerSpec) -> Argv:
     )
 
 
+def _gpus(spec: ContainerSpec) -> Argv:
+    """NVIDIA's own runtime takes them by the environment, also where ``--gpus`` is unknown."""
+    label = (f"--label={LABEL_GPUS}={spec.gpu_names}",) if spec.gpus else ()
+    if spec.runtime == "nvidia":
+        visible = spec.gpu_names or "void"
+        return (*label, "--runtime=nvidia", f"--env=NVIDIA_VISIBLE_DEVICES={visible}")
+    return (
+        *label,
+        *((f"--runtime={spec.runtime}",) if spec.runtime else ()),
+        *((f"--gpus={spec.gpus}",) if spec.gpus else ()),
+    )
+
+
+def _state(spec: ContainerSpec) -> Argv:
+    """What a notebook of ours has from outside: its token, its script, its runtime files."""
+    labelled = any(mount.relabel for mount in spec.mounts)
+    return (
+        _mount(Mount(spec.state_dir, STATE_TARGET, relabel="Z" if labelled else "")),
+        f"--env=JUPYTER_TOKEN_FILE={STATE_TARGET}/token",
+        f"--env=JUPYTER_RUNTIME_DIR={STATE_TARGET}/rt",
+    )
+
+
 def _mount(mount: Mount) -> str:
-    """Always ``--mount``: ``-v`` makes a missing folder, as root and without a word."""
+    """``--mount``, for ``-v`` makes a missing folder, as root and without a word.
+
+    But only ``-v`` knows SELinux's labels; such a folder has been made before.
+    """
+    if mount.relabel:
+        mode = f"{'ro' if mount.read_only else 'rw'},{mount.relabel}"
+        return f"--volume={mount.source}:{mount.target}:{mode}"
     read_only = ",readonly" if mount.read_only else ""
     return f"--mount=type=bind,{bind_source(mount.source)},{_csv('dst=' + mount.target)}{read_only}"
 

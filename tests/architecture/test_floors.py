@@ -78,6 +78,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.gpus",
         "remotenb.machine",
         "remotenb.execute",
+        "remotenb.run",
         "remotenb.ownership",
         "remotenb.probe",
         "remotenb.launch",

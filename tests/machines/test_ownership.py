@@ -128,3 +128,15 @@ def test_what_root_left_behind_is_counted_and_given_back(laptop: Laptop, box: Bo
 def test_only_folders_of_ones_own_are_touched(laptop: Laptop, box: Box, path: str) -> None:
     box.run(["ln", "-sfn", "/etc", "/home/alice/out"], user="alice")
     assert refused(laptop, "chown", "gpu-box", path, "--yes")["code"] in {2, 4}
+
+
+def test_a_folder_that_is_mounted_where_jupyter_starts_keeps_its_owner_and_mode(
+    laptop: Laptop, box: Box
+) -> None:
+    box.run(["sh", "-c", "grep -q ^brats /etc/group || echo 'brats:x:4711:alice' >>/etc/group"])
+    box.run(["install", "-d", "-m", "2770", "-g", "4711", "/srv/shared"])
+    volume = "/srv/shared:/workspace"
+    with laptop.connected("gpu-box", "--image", LAB4, "--volume", volume) as session:
+        Notebook(session.ready["url"]).run("open('/workspace/mine', 'w').close()")
+    mode = box.run(["stat", "-c", "%u:%g %a", "/srv/shared"]).stdout.strip()
+    assert mode == "0:4711 2770"

@@ -83,6 +83,39 @@ def test_settings_become_options() -> None:
     assert options(argv, "workdir") == ["/workspace"]
 
 
+def test_nvidias_own_runtime_takes_the_gpus_by_the_environment() -> None:
+    argv = create(replace(SPEC, gpus='"device=0,1"', runtime="nvidia"))
+    assert (options(argv, "runtime"), options(argv, "gpus")) == (["nvidia"], [])
+    assert "NVIDIA_VISIBLE_DEVICES=0,1" in options(argv, "env")
+    none = create(replace(SPEC, gpus=None, runtime="nvidia"))
+    assert "NVIDIA_VISIBLE_DEVICES=void" in options(none, "env")
+    other = create(replace(SPEC, gpus="all", runtime="sysbox-runc"))
+    assert (options(other, "runtime"), options(other, "gpus")) == (["sysbox-runc"], ["all"])
+
+
+def test_network_and_ports_are_handed_on() -> None:
+    argv = create(replace(SPEC, network="lab", ports=("127.0.0.1:80:80",)))
+    assert options(argv, "network") == ["lab"]
+    assert options(argv, "publish") == ["127.0.0.1:80:80"]
+
+
+def test_without_a_notebook_there_is_no_token_and_no_state_folder() -> None:
+    argv = create(replace(SPEC, state_dir=""))
+    assert not [word for word in argv[:-2] if "/run/remotenb" in word]
+
+
+def test_selinux_is_told_or_left_out_and_no_folder_is_labelled_unasked() -> None:
+    beside = replace(probe(), engine=replace(probe().engine, selinux=True))
+    plain = create(container_spec(beside, wish(image=PYTORCH, volumes=("/d:/d",))))
+    assert options(plain, "security-opt") == ["label=disable"]
+    asked = create(container_spec(beside, wish(image=PYTORCH, volumes=("/d:/d:ro,z", "/e:/e"))))
+    assert options(asked, "security-opt") == []
+    state, data = options(asked, "volume")
+    assert state.endswith(":/run/remotenb:rw,Z")
+    assert data == "/d:/d:ro,z"
+    assert len(options(asked, "mount")) == 1
+
+
 def test_without_gpus_none_are_asked_for() -> None:
     assert options(create(replace(SPEC, gpus=None)), "gpus") == []
 

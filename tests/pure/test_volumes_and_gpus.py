@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from remotenb.errors import UsageError
 from remotenb.model import Mount
-from remotenb.settings import GpuRequest, Settings, parse_gpus, parse_volume
+from remotenb.settings import GpuRequest, Settings, parse_gpus, parse_port, parse_volume
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from remotenb.settings import GpuRequest, Settings, parse_gpus, parse_volume
         ("/data:/data:rw", Mount("/data", "/data")),
         ("data:/data", Mount("data", "/data")),
         ("/a, b:/c d", Mount("/a, b", "/c d")),
+        ("/a:/b:z", Mount("/a", "/b", relabel="z")),
+        ("/a:/b:ro,Z", Mount("/a", "/b", read_only=True, relabel="Z")),
     ],
 )
 def test_a_volume_is_source_target_and_perhaps_ro(text: str, mount: Mount) -> None:
@@ -26,7 +28,7 @@ def test_a_volume_is_source_target_and_perhaps_ro(text: str, mount: Mount) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "ro", ":ro", "/a", "/a:b", ":/b", "/a:/b:z", "/a:/b:/c", "/a:", "/a:ro"]
+    "text", ["", ":", "ro", ":ro", "/a", "/a:b", ":/b", "/a:/b:y", "/a:/b:/c", "/a:", "/a:ro"]
 )
 def test_what_is_no_volume_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UsageError, match="not a volume") as raised:
@@ -83,3 +85,37 @@ def test_any_text_is_a_volume_or_a_usage_error(text: str) -> None:
         assert parse_volume(text).target.startswith("/")
     except UsageError as error:
         assert error.hint  # noqa: PT017  either outcome is right
+
+
+@pytest.mark.parametrize(
+    ("text", "published"),
+    [
+        ("6006", "127.0.0.1:6006:6006"),
+        ("8080:80", "127.0.0.1:8080:80"),
+        ("0.0.0.0:8080:80", "0.0.0.0:8080:80"),
+        ("[::1]:8080:80", "[::1]:8080:80"),
+        ("53/udp", "127.0.0.1:53:53/udp"),
+        ("10.0.0.5:53", "10.0.0.5:53:53"),
+    ],
+)
+def test_a_port_is_on_the_loopback_unless_an_address_is_said(text: str, published: str) -> None:
+    assert parse_port(text) == published
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "65536", "a", "80:", ":80", "1:2:3:4", "80/x", "::1:8:8", "٣", "8\n"]
+)
+def test_what_is_no_port_is_refused_with_the_forms(text: str) -> None:
+    with pytest.raises(UsageError, match="not a port") as raised:
+        parse_port(text)
+    assert "8080:80" in raised.value.hint
+
+
+@given(st.text(st.sampled_from("0123456789:.[]/udpt-")))
+def test_no_port_that_is_taken_is_open_to_others_unasked(text: str) -> None:
+    try:
+        published = parse_port(text)
+    except UsageError:
+        return
+    address = published.rpartition("]")[0] or published.split(":")[0]
+    assert address == "127.0.0.1" or text.startswith(address)

@@ -1,0 +1,60 @@
+# How a container is made that is its user's; what begins with this calls it.
+# In: ENGINE (the engine's command), FOLDERS (to be mounted, one a line), USER_HOME, PASSWD and
+# GROUP (who it runs as: a folder, a line, lines; empty for whoever the image says). On a failure
+# the caller's "undo" is called, which ends.
+
+id=
+
+# as the user and before the engine, which would make a missing folder root's
+make_folders() {
+    while IFS= read -r folder; do
+        [ -z "$folder" ] || [ -e "$folder" ] || mkdir -p "$folder" || {
+            echo "remotenb: cannot make $folder" >&2
+            undo
+        }
+    done <<FOLDERS
+$FOLDERS
+FOLDERS
+}
+
+# make_container COMMAND...: the command that creates it; "id" is what it prints
+make_container() {
+    id=$("$@") || undo
+    [ -z "$PASSWD" ] || introduce >&2 || echo "remotenb: $USER_HOME could not be made in it" >&2
+}
+
+# Images know nothing of this user: names for the numbers, a home, and the image's working folder.
+introduce() {
+    aside=$(umask 077 && mktemp -d) || return 1
+    root=$aside/root
+    mkdir -p "$root/etc" && introduced
+    done=$?
+    rm -rf "$aside"
+    return "$done"
+}
+introduced() {
+    { echo "$PASSWD" && from_image /etc/passwd; } >"$root/etc/passwd"
+    { echo "$GROUP" && from_image /etc/group; } >"$root/etc/group"
+    chmod 644 "$root/etc/passwd" "$root/etc/group"
+    tar -C "$root" --owner=0 --group=0 -cf "$aside/tar" etc/passwd etc/group || return 1
+    folder=$($ENGINE inspect -f '{{.Config.WorkingDir}}' "$id")
+    mounts=$($ENGINE inspect -f '{{range .Mounts}}{{println .Destination}}{{end}}' "$id")
+    case $folder in
+        "" | / | /bin* | /dev* | /etc* | /lib* | /proc* | /run* | /sbin* | /sys* | /usr*) ;;
+        *) give "$folder" || return 1 ;;
+    esac
+    give "$USER_HOME" && $ENGINE cp - "$id:/" <"$aside/tar"
+}
+from_image() { $ENGINE cp "$id:$1" - 2>/dev/null | tar -xOf - 2>/dev/null; }
+
+# give FOLDER: it will be the user's; but one of the machine's, mounted there, stays as it is
+give() {
+    while IFS= read -r mount; do
+        [ -n "$mount" ] || continue
+        case $1/ in "${mount%/}"/*) return 0 ;; esac
+    done <<MOUNTS
+$mounts
+MOUNTS
+    (umask 022 && mkdir -p "$root$1") && tar -C "$root" --no-recursion -rf "$aside/tar" "${1#/}"
+}
+

@@ -1,0 +1,15 @@
+# Makes a container, and starts it if it is to run by itself.
+# In: what make_container.sh wants, which stands before this; DETACH (empty: it is only made); the
+# parameters are the command that creates it. Prints its id. What fails leaves nothing behind.
+
+undo() {
+    [ -z "$id" ] || $ENGINE rm -f "$id" >/dev/null 2>&1
+    exit 1
+}
+trap '' PIPE
+trap undo HUP TERM INT
+
+make_folders
+make_container "$@"
+[ -z "$DETACH" ] || $ENGINE start "$id" >/dev/null || undo
+printf '%s\n' "$id" || undo

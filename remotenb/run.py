@@ -1,0 +1,93 @@
+"""A container without a notebook: made as one with a notebook is, and left to itself or joined."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from remotenb import far
+from remotenb.engines import container_engine
+from remotenb.engines.docker import LABEL_RUN
+from remotenb.execute import Execution
+from remotenb.machine import ENGINE_TIMEOUT_S
+from remotenb.plan import require_image
+from remotenb.setback import why_not_started
+from remotenb.spec import Wish, container_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remotenb.decision import ContainerSpec
+    from remotenb.machine import Machine
+
+
+def spec_of_run(machine: Machine, *, name: str | None, options: Sequence[str]) -> ContainerSpec:
+    """The container to make, with a name of its own; raises a :class:`FarSideError`.
+
+    ``options`` are further ones for the engine.
+    """
+    settings = machine.settings
+    require_image(machine.probe, settings.image)
+    spec = container_spec(machine.probe, Wish(settings))
+    return replace(
+        spec,
+        name=name or f"remotenb-{machine.probe.user}-{secrets.token_hex(3)}",
+        state_dir="",
+        ulimits=() if spec.engine.rootless else spec.ulimits,
+        run_args=(*spec.run_args, f"--label={LABEL_RUN}=yes", *options),
+    )
+
+
+def make(
+    machine: Machine, spec: ContainerSpec, command: Sequence[str], *, detach: bool = False
+) -> str:
+    """Make it, and with ``detach`` start it; its id. Raises a :class:`RemotenbError`."""
+    who = spec.identity
+    argv = container_engine(spec.engine).create(spec, command, launch=secrets.token_hex(8))
+    done = machine.link.script(
+        far.source("make_container.sh") + far.source("run.sh"),
+        *argv,
+        timeout=ENGINE_TIMEOUT_S,
+        USER_HOME=who.home if who else "",
+        PASSWD=who.passwd if who else "",
+        GROUP=who.group if who else "",
+        FOLDERS="\n".join(mount.source for mount in spec.mounts),
+        ENGINE=shlex.join(spec.engine.argv),
+        DETACH="yes" if detach else "",
+    )
+    if done.code != 0:
+        raise why_not_started(done.err, user=machine.probe.user)
+    return done.out.decode("ascii", "replace").split()[-1]
+
+
+def begin(machine: Machine, container: str, *, term: str, size: tuple[int, int]) -> Execution:
+    """Start what :func:`make` made, and join it; on a terminal if there is a ``term``.
+
+    It is stopped when the link ends, as soon as the machine's sshd has noticed.
+    """
+    marker = f"remotenb-{secrets.token_hex(12)}"
+    channel = machine.link.begin(
+        far.source("foreground.sh"),
+        (),
+        {"MARKER": marker, "ENGINE": shlex.join(machine.engine), "ID": container},
+        term=term,
+        size=size,
+    )
+    return Execution(channel, machine, marker.encode())
+
+
+def never_started(machine: Machine, container: str) -> bool:
+    """Whether the engine could not start it; what was made of it is taken away then."""
+    done = machine.link.script(
+        """
+        status=$($ENGINE inspect -f '{{.State.Status}}' "$1" 2>/dev/null)
+        [ "$status" != created ] || $ENGINE rm "$1" >/dev/null
+        echo "${status:-created}"  # with --rm it is gone by now
+        """,
+        container,
+        timeout=ENGINE_TIMEOUT_S,
+        ENGINE=shlex.join(machine.engine),
+    )
+    return done.out.strip() == b"created"
