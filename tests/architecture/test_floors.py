@@ -57,6 +57,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "remotenb.clock",
+        "remotenb.config_file",
         "remotenb.credentials",
         "remotenb.keyrings",
         "remotenb.notes",
