@@ -28,10 +28,12 @@
     │  ├─ LimitRefused
     │  ├─ DiskFull
     │  ├─ MountMissing
+    │  ├─ FileMissing / FileRefused / Untrustworthy / PythonMissing / CopyIncomplete
     │  ├─ JupyterMissing / JupyterFailed / JupyterNotReady
     │  └─ ServerOpen / ServerUnreachable
     ├─ LocalError                       5   something on the laptop
     │  ├─ KeyringUnusable                   there is none, or it is locked or broken
+    │  ├─ LaptopRefused                     a file that cannot be read or written
     │  └─ PortTaken
     └─ ServerGone                       6   it was there, and does not come back
 
@@ -210,6 +212,26 @@ class MountMissing(FarSideError):
     """A folder that should be mounted is not there and cannot be made."""
 
 
+class FileMissing(FarSideError):
+    """A file or folder over there that should be copied is not there."""
+
+
+class FileRefused(FarSideError):
+    """A file over there may not be read, or not be written."""
+
+
+class Untrustworthy(FarSideError):
+    """The far side sent what no tree of files has, as a name that leads out of it."""
+
+
+class PythonMissing(FarSideError):
+    """There is no Python where something of ours should run."""
+
+
+class CopyIncomplete(FarSideError):
+    """Some of the files could not be copied; each was named."""
+
+
 class JupyterMissing(FarSideError):
     """There is no Jupyter in the image, the container, or on the host."""
 
@@ -242,6 +264,10 @@ class KeyringUnusable(LocalError):
 
 class PortTaken(LocalError):
     """No local port could be bound."""
+
+
+class LaptopRefused(LocalError):
+    """A file of the laptop is not there, or may not be read or written, or its disk is full."""
 
 
 class ServerGone(RemotenbError):

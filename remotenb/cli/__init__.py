@@ -37,6 +37,7 @@ SECTIONS = {
         "prune": "Remove your stopped containers.",
     },
     "Files": {
+        "cp": "Copy files to and from a container.",
         "chown": "Take over what containers left as root's in your folders.",
     },
     "Image": {

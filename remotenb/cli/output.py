@@ -97,7 +97,7 @@ class Terminal:
                 )
             case Restored():
                 lost = "; connections of the page had to be ended" if event.lost else ""
-                kept = f", {_size(event.replayed_bytes)} caught up" if event.replayed_bytes else ""
+                kept = f", {size(event.replayed_bytes)} caught up" if event.replayed_bytes else ""
                 self._say(f"[green]✓[/] back after {event.after:.1f} s{kept}{lost}")
             case ServerRestarted():
                 self._say("[yellow]![/] Jupyter was started anew; its kernels are gone")
@@ -129,7 +129,8 @@ class Terminal:
         _print(self._console, markup)
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
+    """A number of bytes, for people."""
     kib, mib = 1 << 10, 1 << 20
     if count >= mib:
         return f"{count / mib:.1f} MiB"

@@ -34,6 +34,8 @@ MODULES = (
     "attach",
 )
 
+COPYING = ("tree", "copying")
+
 LENGTH_DIGITS = 8
 
 BOOT = f"""\
@@ -59,11 +61,12 @@ def source(name: str) -> str:
 
 
 @cache
-def shipment() -> bytes:
-    """The relay's modules as :data:`BOOT` reads them from its stdin."""
+def shipment(modules: tuple[str, ...] = MODULES) -> bytes:
+    """These modules as :data:`BOOT` reads them from its stdin; ``main`` of the last is run."""
     sources = {"remotenb": "", "remotenb.far": ""}
-    sources |= {f"remotenb.far.{name}": source(f"{name}.py") for name in MODULES}
-    text = f"{source('loader.py')}\nrun({sources!r}, head + body, sys.argv[1])\n"
+    sources |= {f"remotenb.far.{name}": source(f"{name}.py") for name in modules}
+    main = f"remotenb.far.{modules[-1]}"
+    text = f"{source('loader.py')}\nrun({sources!r}, {main!r}, head + body, sys.argv[1])\n"
     body = zlib.compress(text.encode(), 9)
     return b"%0*d" % (LENGTH_DIGITS, len(body)) + body
 

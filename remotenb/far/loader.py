@@ -1,5 +1,6 @@
 """What runs first over there: it makes the modules that were shipped importable. Python 3.6."""
 
+import importlib
 import importlib.util
 import sys
 from types import ModuleType
@@ -30,9 +31,7 @@ class Shipped:
         exec(compile(self._sources[name], name, "exec"), module.__dict__)  # noqa: S102  our own
 
 
-def run(sources: Dict[str, str], shipped: bytes, wish: str) -> None:
-    """Make ``sources`` importable, and attach."""
+def run(sources: Dict[str, str], module: str, shipped: bytes, wish: str) -> None:
+    """Make ``sources`` importable, and run ``main`` of one of them."""
     sys.meta_path.insert(0, Shipped(sources))
-    from remotenb.far.attach import main  # noqa: PLC0415  importable only now
-
-    sys.exit(main(shipped, wish))
+    sys.exit(importlib.import_module(module).main(shipped, wish))

@@ -1,0 +1,422 @@
+"""One copy over one stream of bytes: who sends, who receives; the same on either end.
+
+The sender tells what there is, the receiver what it lacks, and the sender sends that::
+
+    sender                                receiver
+    TREE [entry, …] …  NO_MORE  ────────▶
+             ◀──────── PLAN {…}           how much of it is there, and what would be lost
+    GO {replace}  ──────────────────────▶ only where the receiver is not the laptop
+             ◀──────── WANT [[number, offset, checksum], …] …  NO_MORE
+    FILE [number, offset]  DATA …
+    WHOLE checksum  or  FAILED  ────────▶ and so on for each
+    NO_MORE  ───────────────────────────▶
+             ◀──────── DONE {…}           or TROUBLE {…} at any time, which ends it
+"""
+
+import errno
+import json
+import os
+import shutil
+import stat
+import struct
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+from remotenb.far import tree
+from remotenb.far.tree import BLOCK, Entry, Incoming, Target, Untrusted
+
+TREE, NO_MORE, PLAN, GO, WANT, FILE, DATA, WHOLE, FAILED, DONE, TROUBLE = range(1, 12)
+HEAD = struct.Struct(">BI")
+FRAME_LIMIT = 16 << 20
+READ = 1 << 20
+BATCH = 500
+EXAMPLES = 5
+ENTRY_LIMIT = 5000000
+"""More files than a person copies; the end of what an end may make the other remember."""
+
+
+class Trouble(Exception):
+    """What ended a copy, as it is told to the other end."""
+
+    def __init__(self, facts: Dict[str, Any]) -> None:
+        super().__init__(facts.get("words", ""))
+        self.facts = facts
+
+
+def trouble(error: Exception) -> Dict[str, Any]:
+    """An error's facts: ``number`` is the errno, 0 for what the system did not say."""
+    if isinstance(error, OSError):
+        place = tree.to_wire(str(error.filename or ""))
+        return {"number": error.errno or 0, "words": error.strerror or str(error), "place": place}
+    return {"number": 0, "words": str(error), "place": ""}
+
+
+class Wire:
+    """Frames over two functions: ``read(n)`` gives at most n bytes, none at the end."""
+
+    def __init__(self, read: Callable[[int], bytes], write: Callable[[bytes], Any]) -> None:
+        self._read = read
+        self._write = write
+        self._rest = bytearray()
+
+    def put(self, kind: int, body: bytes = b"") -> None:
+        """Send a frame."""
+        self._write(HEAD.pack(kind, len(body)))
+        if body:
+            self._write(body)
+
+    def say(self, kind: int, facts: Any = None) -> None:
+        """Send a frame of JSON."""
+        self.put(kind, json.dumps(facts).encode())
+
+    def take(self) -> Tuple[int, bytes]:
+        """The next frame; raises :class:`EOFError`, and :class:`Trouble` that the other has."""
+        kind, length = HEAD.unpack(self._exactly(HEAD.size))
+        if length > FRAME_LIMIT:
+            raise Untrusted(f"a frame of {length} bytes")
+        body = self._exactly(length)
+        if kind == TROUBLE:
+            raise Trouble(_facts(body, dict))
+        return kind, body
+
+    def expect(self, kind: int, shape: Any) -> Any:
+        """The next frame, which must be this one, as JSON."""
+        came, body = self.take()
+        if came != kind:
+            raise Untrusted(f"frame {came} where {kind} belongs")
+        return _facts(body, shape)
+
+    def lists(self, kind: int) -> Iterator[Any]:
+        """What comes in frames of this kind, as lists, until there is no more."""
+        while True:
+            came, body = self.take()
+            if came == NO_MORE:
+                return
+            if came != kind:
+                raise Untrusted(f"frame {came} where {kind} belongs")
+            for one in _facts(body, list):
+                yield one
+
+    def _exactly(self, length: int) -> bytes:
+        while len(self._rest) < length:
+            came = self._read(READ)
+            if not came:
+                raise EOFError
+            self._rest += came
+        with memoryview(self._rest) as whole:
+            data = bytes(whole[:length])
+        del self._rest[:length]
+        return data
+
+
+def _facts(body: bytes, shape: Any) -> Any:
+    try:
+        facts = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        raise Untrusted("what is no JSON") from None
+    if not isinstance(facts, shape):
+        raise Untrusted("JSON of another shape")
+    return facts
+
+
+def batches(items: Iterator[Any]) -> Iterator[List[Any]]:
+    """Lists of a bearable length."""
+    batch: "List[Any]" = []
+    for one in items:
+        batch.append(one)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+class Sender:
+    """The end that has the files."""
+
+    def __init__(self, wire: Wire, top: str) -> None:
+        self._wire = wire
+        self._top = top
+        self.entries: "List[Entry]" = []
+
+    def tell(self) -> None:
+        """Say what there is; raises :class:`OSError`."""
+        for batch in batches(tree.walk(self._top)):
+            self.entries += batch
+            self._wire.say(TREE, batch)
+        self._wire.say(NO_MORE)
+
+    def send(self, moved: Callable[[int], None], check: Callable[[], None]) -> None:
+        """Send what is wanted; ``moved`` hears of each block, ``check`` may raise between two."""
+        for number, offset, checksum in list(self._wire.lists(WANT)):
+            try:
+                fd = tree.open_file(self._place(self.entries[number]))
+            except OSError as error:
+                self._wire.say(FILE, [number, 0])
+                self._wire.say(FAILED, trouble(error))
+                continue
+            try:
+                self._file(fd, number, offset, checksum, moved, check)
+            finally:
+                os.close(fd)
+        self._wire.say(NO_MORE)
+
+    def _file(  # noqa: PLR0913, PLR0917
+        self,
+        fd: int,
+        number: int,
+        offset: int,
+        checksum: str,
+        moved: Callable[[int], None],
+        check: Callable[[], None],
+    ) -> None:
+        summed, there = tree.digest(fd, offset)
+        if there != offset or (offset and summed.hexdigest() != checksum):
+            os.lseek(fd, 0, os.SEEK_SET)
+            summed, offset = tree.digest(fd, 0)[0], 0
+        self._wire.say(FILE, [number, offset])
+        moved(offset)
+        while True:
+            try:
+                data = os.read(fd, BLOCK)
+            except OSError as error:
+                self._wire.say(FAILED, trouble(error))
+                return
+            if not data:
+                break
+            summed.update(data)
+            self._wire.put(DATA, data)
+            moved(len(data))
+            check()
+        self._wire.say(WHOLE, summed.hexdigest())
+
+    def _place(self, entry: Entry) -> str:
+        return os.path.join(self._top, tree.from_wire(entry.path)) if entry.path else self._top
+
+
+class Receiver:
+    """The end where the files go."""
+
+    def __init__(self, wire: Wire, top: str) -> None:
+        self._wire = wire
+        self._top = os.path.realpath(top)  # what was named may be a link; nothing beneath it may
+        self._inside = False
+        self._entries: "List[Entry]" = []
+        self._wanted: "Dict[int, Tuple[int, Any]]" = {}
+        self._target = Target(self._top)
+        self.failed: "List[Dict[str, Any]]" = []
+        """Each a path and why it was not copied."""
+
+    def plan(self, name: str, slash: bool) -> Dict[str, Any]:
+        """Hear what there is, and say how much of it is lacking.
+
+        ``name`` is what a folder is put under, or a file that goes into a folder; ``slash``
+        says that the place was written as a folder.
+        """
+        for fields in self._wire.lists(TREE):
+            self._hear(fields, name, slash)
+        lacking = [(number, self._entries[number].size) for number in self._wanted]
+        clashes = [one for one in map(self._clash, self._wanted) if one]
+        files = [one for one in self._entries if one.kind == "file"]
+        kept = sum(offset for offset, _ in self._wanted.values())
+        return {
+            "files": len(files),
+            "bytes": sum(one.size for one in files),
+            "lacking_files": len(lacking),
+            "lacking_bytes": sum(size for _, size in lacking),
+            "kept_bytes": kept,
+            "clashes": len(clashes),
+            "examples": clashes[:EXAMPLES],
+            "place": tree.to_wire(self._target.top),
+            "free": _free(self._target.top),
+        }
+
+    def fetch(self, replace: bool, moved: Callable[[int], None]) -> Dict[str, Any]:
+        """Ask for what is lacking and write it down; what came of it. Raises :class:`OSError`."""
+        self._prepare()
+        wants = ([number, *self._want(number)] for number in list(self._wanted))
+        for batch in batches(wants):
+            self._wire.say(WANT, batch)
+        self._wire.say(NO_MORE)
+        copied, came = 0, 0
+        while True:
+            kind, body = self._wire.take()
+            if kind == NO_MORE:
+                break
+            if kind != FILE:
+                raise Untrusted(f"frame {kind} where a file begins")
+            number, offset = self._begun(_facts(body, list))
+            size = self._receive(number, offset, replace, moved)
+            copied += size is not None
+            came += size or 0
+        self._links()
+        self._target.settle()
+        failed = self.failed
+        return {"copied": copied, "bytes": came, "failures": len(failed), "failed": failed[:BATCH]}
+
+    def _prepare(self) -> None:
+        if self._entries[0].kind == "file":
+            folder = os.path.dirname(self._target.top)
+            if self._inside:
+                tree.ensure(folder)
+            elif not os.path.isdir(folder):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+        for one in self._entries:
+            if one.kind == "folder":
+                self._target.folder(one)
+
+    def _hear(self, fields: Any, name: str, slash: bool) -> None:
+        entry = _entry(fields)
+        if len(self._entries) >= ENTRY_LIMIT:
+            raise Untrusted(f"more than {ENTRY_LIMIT} names")
+        if not self._entries:
+            self._aim(entry, name, slash)
+        number = len(self._entries)
+        self._entries.append(entry)
+        if not self._target.expect(entry):
+            self._entries[number] = entry._replace(kind="unfit")
+            self._fail(entry.path, "this system cannot have such a name")
+        elif entry.kind == "other":
+            self._fail(entry.path, "it is no file, or may not be looked into")
+        elif entry.kind == "file" and not self._same(entry):
+            self._wanted[number] = (self._left(entry), None)
+
+    def _aim(self, top: Entry, name: str, slash: bool) -> None:
+        """A folder goes into the place under its name; a file too, if the place is a folder."""
+        if top.path or top.kind not in {"file", "folder"}:
+            raise Untrusted("a tree without a top")
+        self._inside = slash or os.path.isdir(self._top)
+        if name and (top.kind == "folder" or self._inside):
+            self._target = Target(os.path.join(self._top, *map(tree.from_wire, tree.parts(name))))
+
+    def _same(self, entry: Entry) -> bool:
+        about = tree.look(self._target.place(entry.path))
+        return (
+            about is not None
+            and stat.S_ISREG(about.st_mode)
+            and about.st_size == entry.size
+            and about.st_mtime_ns // 1000 == entry.time // 1000
+        )
+
+    def _left(self, entry: Entry) -> int:
+        """How much of it an earlier run left."""
+        about = tree.look(tree.part_of(self._target.place(entry.path)))
+        if about is None or not stat.S_ISREG(about.st_mode):
+            return 0
+        return min(about.st_size, entry.size)
+
+    def _clash(self, number: int) -> str:
+        place = self._target.place(self._entries[number].path)
+        return tree.to_wire(place) if tree.look(place) is not None else ""
+
+    def _want(self, number: int) -> Tuple[int, str]:
+        offset, _ = self._wanted[number]
+        if not offset:
+            return 0, ""
+        fd = tree.open_file(tree.part_of(self._target.place(self._entries[number].path)))
+        try:
+            summed, there = tree.digest(fd, offset)
+        finally:
+            os.close(fd)
+        self._wanted[number] = (there, summed)
+        return there, summed.hexdigest()
+
+    def _begun(self, facts: List[Any]) -> Tuple[int, int]:
+        if len(facts) != 2 or not all(type(one) is int for one in facts):
+            raise Untrusted("a file without number and offset")
+        number, offset = facts
+        if number not in self._wanted or offset not in {0, self._wanted[number][0]}:
+            raise Untrusted("a file that was not asked for")
+        return number, offset
+
+    def _receive(
+        self, number: int, offset: int, replace: bool, moved: Callable[[int], None]
+    ) -> Optional[int]:
+        """One file, and how many bytes of it came; None if it could not be had."""
+        entry, (_, summed) = self._entries[number], self._wanted.pop(number)
+        file = Incoming(entry, self._target.place(entry.path), offset, summed)
+        moved(offset)
+        came = 0
+        try:
+            while True:
+                kind, body = self._wire.take()
+                if kind != DATA:
+                    break
+                file.write(body)
+                moved(len(body))
+                came += len(body)
+        except OSError as error:
+            file.discard()
+            error.filename = error.filename or file.place
+            raise
+        except BaseException:  # another run may go on
+            file.keep()
+            raise
+        if kind == WHOLE and file.finish(str(_facts(body, str)), replace):
+            return came
+        if kind == FAILED:
+            file.discard()
+            self._fail(entry.path, str(_facts(body, dict).get("words")))
+        elif kind == WHOLE:
+            self._fail(entry.path, "it arrived damaged: the checksums differ")
+        else:
+            raise Untrusted(f"frame {kind} in a file")
+        return None
+
+    def _links(self) -> None:
+        for entry in self._entries:
+            if entry.kind != "link":
+                continue
+            if tree.leads_out(entry.path, entry.target):
+                self._fail(entry.path, "the link leads out of the folder")
+            elif not self._target.link(entry):
+                self._fail(entry.path, "the link cannot be made here")
+
+    def _fail(self, path: str, why: str) -> None:
+        self.failed.append({"path": path, "why": why})
+
+
+def _entry(fields: Any) -> Entry:
+    shapes = (str, str, int, int, int, str)
+    if not isinstance(fields, list) or [type(one) for one in fields] != list(shapes):
+        raise Untrusted("an entry of another shape")
+    entry = Entry(*fields)
+    if entry.kind not in {"file", "folder", "link", "other"} or min(fields[2:5]) < 0:
+        raise Untrusted("an entry of no kind")
+    tree.parts(entry.path)
+    return entry._replace(mode=entry.mode & 0o777)
+
+
+def _free(place: str) -> int:
+    while not os.path.isdir(place):
+        place = os.path.dirname(place)
+    return shutil.disk_usage(place).free
+
+
+def main(_shipped: bytes, wish_text: str) -> int:
+    """The end that is not the laptop, on its stdin and stdout; the exit code."""
+    wish = json.loads(wish_text)
+    wire = Wire(lambda size: os.read(0, size), _write)
+    top = os.path.expanduser(tree.from_wire(wish["path"]))
+    try:
+        if wish["send"]:
+            sender = Sender(wire, top)
+            sender.tell()
+            sender.send(lambda _moved: None, lambda: None)
+        else:
+            receiver = Receiver(wire, top)
+            wire.say(PLAN, receiver.plan(wish["name"], wish["slash"]))
+            replace = wire.expect(GO, bool)
+            wire.say(DONE, receiver.fetch(replace, lambda _moved: None))
+    except (OSError, Untrusted) as error:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            return 1
+        wire.say(TROUBLE, trouble(error))
+    except (EOFError, Trouble):
+        return 1
+    return 0
+
+
+def _write(data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(1, left) :]
