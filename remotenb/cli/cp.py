@@ -144,7 +144,5 @@ def _say(outcome: Outcome, plan: Plan, same: int) -> None:
     for one in outcome.failed:
         click.echo(f"not copied: {one_line(one.path) or '.'}: {one_line(one.why)}", err=True)
     there = f"; {same} were there already" if same else ""
-    size = f"{outcome.bytes / (1 << 20):.1f} MiB"
-    click.echo(
-        f"copied: {outcome.copied} files, {size}, to {one_line(plan.place)}{there}", err=True
-    )
+    number = f"{outcome.copied} file{'s' * (outcome.copied != 1)}, {size(outcome.bytes)}"
+    click.echo(f"copied: {number}, to {one_line(plan.place)}{there}", err=True)

@@ -389,7 +389,8 @@ def _entry(fields: Any) -> Entry:
 def _free(place: str) -> int:
     while not os.path.isdir(place):
         place = os.path.dirname(place)
-    return shutil.disk_usage(place).free
+    usage = shutil.disk_usage(place)
+    return usage.free if usage.total else 1 << 62  # /proc and its like count no blocks
 
 
 def main(_shipped: bytes, wish_text: str) -> int:

@@ -76,6 +76,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.wake",
     ),
     (
+        "remotenb.files",
         "remotenb.gpus",
         "remotenb.machine",
         "remotenb.execute",

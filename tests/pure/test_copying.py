@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
 import signal
 import socket
 import stat
+import sys
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
@@ -23,6 +25,8 @@ from remotenb.far.copying import Receiver, Sender, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+assert sys.platform != "win32", "FIFOs, links and limits are made as on Linux"
 
 SOME = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
@@ -293,7 +297,7 @@ def hostile(
         for number, _, _ in wanted:
             end.say(copying.FILE, [number, 0])
             end.put(copying.DATA, b"evil")
-            end.say(copying.WHOLE, tree.hashlib.sha256(b"evil").hexdigest())
+            end.say(copying.WHOLE, hashlib.sha256(b"evil").hexdigest())
         for kind, body in frames:
             end.put(kind, body)
         end.say(copying.NO_MORE)
@@ -353,7 +357,7 @@ def test_damage_on_the_way_is_noticed_and_nothing_of_it_stays(tmp_path: Path) ->
         list(end.lists(copying.WANT))
         end.say(copying.FILE, [0, 0])
         end.put(copying.DATA, b"xxxx")
-        end.say(copying.WHOLE, tree.hashlib.sha256(b"yyyy").hexdigest())
+        end.say(copying.WHOLE, hashlib.sha256(b"yyyy").hexdigest())
         end.say(copying.NO_MORE)
 
     with other_end(send) as end:
