@@ -100,7 +100,7 @@ def _image(machine: Machine) -> str:
     if image is None:
         raise NoImage(
             "there is no image on that machine to do it with",
-            hint="docker pull or docker load one there",
+            hint=f"remotenb pull {machine.host.name} busybox:1 fetches a small one",
         )
     return image
 

@@ -29,6 +29,7 @@ from remotenb.errors import (
     UsageError,
 )
 from remotenb.reach import named
+from remotenb.reference import among
 from remotenb.spec import container_name, container_spec
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 def decide(probe: Probe, servers: Iterable[Server], found: Iterable[Found], wish: Wish) -> Plan:
     """The next step; ``servers`` were verified, ``found`` is all that the files spoke of."""
+    wish = named_in_full(probe, wish)
     settings = wish.settings
     try:
         if settings.container:
@@ -245,6 +247,14 @@ def _start(probe: Probe, wish: Wish, wanted_id: str | None) -> Plan:
     return _start_container(probe, wish)
 
 
+def named_in_full(probe: Probe, wish: Wish) -> Wish:
+    """The same wish; an image that goes by a short name gets the one that it has there."""
+    image = wish.settings.image
+    if image is None or _image_id(probe, image) is not None:
+        return wish
+    return wish.with_image(among(image, {one.ref for one in probe.images}))
+
+
 def require_image(probe: Probe, image: str | None) -> str:
     """The id of ``image``; raises :class:`NoImage` and :class:`ImageMissing`."""
     if image is None:
@@ -256,7 +266,7 @@ def require_image(probe: Probe, image: str | None) -> str:
     if found is None:
         raise ImageMissing(
             f"the image {image} is not on that machine",
-            hint=f"pull it there first: docker pull {image}"
+            hint=f"remotenb pull HOST {image} fetches it"
             + (f"; there are: {_list(probe.images)}" if probe.images else ""),
         )
     return found

@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from remotenb.errors import UsageError
 from remotenb.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 DOCKER_HUB = "docker.io"
 NGC = "nvcr.io"
@@ -114,6 +118,17 @@ def wanted(text: str) -> Reference:
         raise UsageError(f"{framework} has no version that is meant by itself", hint=hint)
     end = FRAMEWORKS[framework] if _RELEASE.fullmatch(tag) else ""
     return parse(f"{NGC}/nvidia/{text}{end}")
+
+
+def among(text: str, there: Collection[str]) -> str:
+    """What ``text`` is called among the images that are there, if it is a short name of one."""
+    if text in there:
+        return text
+    try:
+        name = wanted(text).familiar
+    except UsageError:
+        return text
+    return name if name in there else text
 
 
 def release_tag(reference: Reference) -> Reference | None:

@@ -42,9 +42,12 @@ SECTIONS = {
     },
     "Image": {
         "images": "The images on HOST.",
+        "pull": "Let HOST fetch an image from a registry.",
         "rmi": "Remove an image from HOST.",
     },
     "Login": {
+        "login": "Keep a key for a registry of images.",
+        "logout": "Forget the key for a registry of images.",
         "secrets": "What is kept in this system's keyring.",
     },
     "Machine": {
@@ -57,6 +60,7 @@ TOGETHER = {
     "execute": ("exec", "shell"),
     "containers": ("ps", "stop", "kill", "start", "rm", "prune"),
     "images": ("images", "rmi"),
+    "login": ("login", "logout"),
 }
 """Modules that have several commands, each by its own name."""
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from remotenb.cli import options, tables
 from remotenb.cli.machines import on_machine
-from remotenb.cli.output import done
+from remotenb.cli.output import done, size
+from remotenb.reference import among
+
+if TYPE_CHECKING:
+    from remotenb.machine import Machine
 
 COLUMNS = ("image", "size", "id")
 
@@ -22,8 +28,10 @@ def images(*, host: str, as_json: bool, **where: str | int | None) -> int:
             {"image": one.ref, "size": one.size, "id": one.id.removeprefix("sha256:")[:12]}
             for one in machine.images
         ]
-    none = f"there is no image on {host}; docker pull it there, or docker load it"
-    tables.show(rows, COLUMNS, as_json=as_json, none=none)
+        free = None if as_json else _free(machine)
+    tables.show(rows, COLUMNS, as_json=as_json, none=f"there is no image on {host}")
+    if free is not None:
+        click.echo(f"{size(free)} free for images on {host}", err=True)
     return 0
 
 
@@ -35,5 +43,12 @@ def images(*, host: str, as_json: bool, **where: str | int | None) -> int:
 def rmi(*, host: str, image: str, as_json: bool, **where: str | int | None) -> int:
     """Remove an image from HOST; one that a container needs is refused."""
     with on_machine(host, where, as_json=as_json) as machine:
-        machine.run("rmi", image)
+        image = among(image, {one.ref for one in machine.images})
+        machine.run("rmi", "--", image)
     return done("removed", image, as_json=as_json, host=host)
+
+
+def _free(machine: Machine) -> int | None:
+    from remotenb.pull import room  # noqa: PLC0415  httpx: 130 ms
+
+    return room(machine).free

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remotenb.model import Image
-    from remotenb.session import People
 
 
-def people(*, as_json: bool) -> People | None:
+def people(*, as_json: bool) -> Person | None:
     """Whoever sits at the terminal; None when nobody does."""
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
@@ -35,6 +34,10 @@ class Person:
             if answer in {"yes", "no", ""}:
                 return answer == "yes"
             question = "Please type yes or no: "
+
+    def line(self, prompt: str) -> str:
+        """Ask for a word that may be seen; empty for none."""
+        return str(click.prompt(plain(prompt), default="", show_default=False, err=True)).strip()
 
     def secret(self, prompt: str) -> Secret | None:
         """Ask for something that is not shown."""

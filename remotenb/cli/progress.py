@@ -40,6 +40,13 @@ class Bytes:
             self._said = now
             self._tell()
 
+    def at(self, done: int, total: int, what: str) -> None:
+        """So many of so many, doing ``what``: for what learns on the way how much there is."""
+        self._total, self._what = total, plain(what)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], total=total or None, description=self._what)
+        self.moved(done - self._done)
+
     def _tell(self) -> None:
         if self._as_json:
             emit(event="progress", what=self._what, bytes=self._done, total=self._total)

@@ -50,7 +50,7 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
     (
         r"no such image|unable to find image|pull access denied|manifest unknown",
         errors.ImageMissing,
-        "pull it on the server first: docker pull IMAGE",
+        "remotenb pull HOST IMAGE lets the server fetch it",
     ),
     (
         r"permission denied.*docker.*sock|got permission denied|a password is required",

@@ -28,6 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "remotenb.again",
+        "remotenb.pulling",
         "remotenb.reference",
         "remotenb.registry",
         "remotenb.registry.challenge",
@@ -83,6 +84,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.run",
         "remotenb.ownership",
         "remotenb.probe",
+        "remotenb.pull",
         "remotenb.launch",
         "remotenb.ways",
         "remotenb.tunnels",

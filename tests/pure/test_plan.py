@@ -158,8 +158,15 @@ def test_no_image_is_refused_with_those_that_are_there() -> None:
 def test_an_image_that_is_missing_is_refused_with_how_to_pull_it() -> None:
     error = refused(decide(probe(), (), (), wish(image="nvcr.io/nvidia/jax:1")))
     assert isinstance(error, ImageMissing)
-    assert "docker pull nvcr.io/nvidia/jax:1" in error.hint
+    assert "remotenb pull HOST nvcr.io/nvidia/jax:1" in error.hint
     assert PYTORCH in error.hint
+
+
+def test_an_image_may_go_by_its_short_name() -> None:
+    short = PYTORCH.removeprefix("nvcr.io/nvidia/").removesuffix("-py3")
+    plan = decide(probe(), (), (), wish(image=short))
+    assert plan == decide(probe(), (), (), wish(image=PYTORCH))
+    assert isinstance(plan, StartContainer)
 
 
 def test_a_container_of_ours_that_gets_ready_is_waited_for() -> None:

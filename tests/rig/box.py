@@ -12,7 +12,7 @@ from .failures import RigError
 from .gpus import Gpu, SmiFailure
 from .images import Layer
 from .machine import Machine
-from .network import BOX_FAR_IP, BOX_IP, LAPTOP_IP, Network
+from .network import BOX_FAR_IP, BOX_IP, LAPTOP_IP, REGISTRY_NAMES, Network
 
 _JUPYTER: Final = re.compile(r"^\s*(\d+) .*/jupyter-", re.MULTILINE)
 _BOOTING: Final = "System is booting up. Unprivileged users are not permitted to log in yet.\n"
@@ -45,6 +45,8 @@ class Box:
     def install(self, host_key: str, authorized_key: str) -> None:
         """Write the disk: people, keys, docker's settings; all before the first boot."""
         names = f"127.0.0.1 localhost\n127.0.1.1 {self._machine.name}\n{LAPTOP_IP} laptop\n"
+        # docker reads this seldom: whether a registry is there is decided elsewhere
+        names += "".join(f"{LAPTOP_IP} {name}\n" for name in REGISTRY_NAMES)
         public = {
             "/etc/passwd": accounts.passwd_text(),
             "/etc/group": accounts.group_text(),

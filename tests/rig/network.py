@@ -15,6 +15,7 @@ BOX_IP: Final = "10.77.0.2"
 LAPTOP_NEW_IP: Final = "10.77.0.3"
 LAPTOP_FAR_IP: Final = "10.78.0.1"
 BOX_FAR_IP: Final = "10.78.0.2"
+REGISTRY_NAMES: Final = ("nvcr.io", "blobs.nvcr.test")
 _LAPTOP_END: Final = "lap0"
 _BOX_END: Final = "eth0"
 _LAPTOP_MAC: Final = "02:00:0a:4d:00:01"

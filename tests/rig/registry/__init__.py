@@ -18,14 +18,18 @@ from tests.rig.dockerd import UnixConnection
 from tests.rig.failures import RigError, until
 from tests.rig.images import Layer
 from tests.rig.namespaces import Holder, end, execute, start
-from tests.rig.network import LAPTOP_IP
+from tests.rig.network import LAPTOP_IP, REGISTRY_NAMES
 from tests.rig.registry import contents
-from tests.rig.registry.front import BLOB_HOST, NAME, Faults, Front, Request
+from tests.rig.registry.front import NAME, Faults, Front, Request
 
 PORT: Final = 443
 PLAIN_PORT: Final = 5000
 _CERTS: Final = "/etc/docker/certs.d"
-_NAMES: Final = (NAME, BLOB_HOST)
+_FILTER: Final = ("iptables", "-w")
+_RULE: Final = (
+    *("OUTPUT", "-d", LAPTOP_IP, "-p", "tcp", "--dport", str(PORT)),
+    *("-j", "REJECT", "--reject-with", "tcp-reset"),
+)
 _SETTINGS: Final = """
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
@@ -47,7 +51,7 @@ class Registry:
         store = _filled_store(place, layers)
         self.certificate: Final = place / "certificate.pem"
         self.hosts: Final = place / "hosts"
-        self.hosts.write_text(f"127.0.0.1 localhost {' '.join(_NAMES)}\n")
+        self.hosts.write_text(f"127.0.0.1 localhost {' '.join(REGISTRY_NAMES)}\n")
         self.faults: Final = Faults()
         self.seen: Final[list[Request]] = []
         key = _certify(self.certificate)
@@ -68,21 +72,15 @@ class Registry:
         self.seen.clear()
 
     def open_to(self, box: Box) -> None:
-        """Tell a box where it is, and give its docker the certificate."""
-        names = "".join(f"{LAPTOP_IP} {name}\n" for name in _NAMES)
-        self.shut_from(box)
-        box.run(["tee", "-a", "/etc/hosts"], input=names)
-        for name in _NAMES:
+        """Let a box reach it, and give its docker the certificate."""
+        while box.run([*_FILTER, "-D", *_RULE], check=False).returncode == 0:
+            pass
+        for name in REGISTRY_NAMES:
             box.write(f"{_CERTS}/{name}/ca.crt", self.certificate.read_text())
 
     def shut_from(self, box: Box) -> None:
         """Let a box have no way to it, as on a machine without internet."""
-        kept = [
-            "sh",
-            "-c",
-            f"hosts=$(grep -v '^{LAPTOP_IP} ' /etc/hosts); echo \"$hosts\" >/etc/hosts",
-        ]
-        box.run(kept)
+        box.run([*_FILTER, "-I", *_RULE])
         box.run(["rm", "-rf", _CERTS])
 
     def within(self) -> tuple[str, ...]:
@@ -146,7 +144,7 @@ def _filled_store(place: Path, layers: Mapping[str, Sequence[Layer]]) -> Path:
 def _certify(certificate: Path) -> Path:
     """Make a certificate that is its own authority; return the file that has the key as well."""
     both = certificate.with_name("key.pem")
-    names = ",".join((*(f"DNS:{name}" for name in _NAMES), f"IP:{LAPTOP_IP}"))
+    names = ",".join((*(f"DNS:{name}" for name in REGISTRY_NAMES), f"IP:{LAPTOP_IP}"))
     extensions = (f"subjectAltName={names}", "keyUsage=critical,digitalSignature,keyCertSign")
     execute(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]

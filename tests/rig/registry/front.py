@@ -27,9 +27,10 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from tests.rig.namespaces import enter_net
+from tests.rig.network import REGISTRY_NAMES
 
-NAME: Final = "nvcr.io"
-BLOB_HOST: Final = "blobs.nvcr.test"
+NAME: Final = REGISTRY_NAMES[0]
+BLOB_HOST: Final = REGISTRY_NAMES[1]
 USER: Final = "$oauthtoken"
 API_KEY: Final = "nvapi-of-the-rig-0123456789"
 _STORE: Final = "/store/"

@@ -1,0 +1,287 @@
+"""The machine pulls an image by itself: what is said to its engine, and what it tells.
+
+The engine's API is spoken through the client's own door for ssh, because it alone tells bytes,
+and because a login in its request is on no disk over there. Where there is no such door, and for
+logins that the user has over there, the client pulls and tells lines.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+import secrets
+import shlex
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlencode
+
+from paramiko import SSHException
+
+from remotenb import far
+from remotenb.engines.registries import understand_pull
+from remotenb.errors import DiskFull, FarSideError, LinkLost, LoginNeeded
+from remotenb.execute import Execution
+from remotenb.registry.client import Registry
+from remotenb.registry.manifests import Platform, parse_config
+from remotenb.text import tail
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+
+    from remotenb.machine import Machine
+    from remotenb.model import RegistryLogin
+    from remotenb.pulling import Pulling
+    from remotenb.reference import Reference
+    from remotenb.registry.manifests import Descriptor, Manifest
+
+logger = logging.getLogger(__name__)
+
+ROOM_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
+"""For the engine to let go of a pull that is ended by Ctrl-C."""
+LINE_LIMIT = 1 << 20
+UNPACKED = 2.5
+"""How much more an image's layers need once they are unpacked, from NVIDIA's images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The machine, as far as an image is concerned."""
+
+    platform: Platform
+    free: int | None
+    """Bytes; None if unknown."""
+    images: tuple[tuple[str, ...], ...]
+    """The unpacked layers of each image that is there, by their digests."""
+
+    def missing(self, manifest: Manifest, config: bytes) -> tuple[Descriptor, ...]:
+        """The layers that are to be fetched: those behind the longest beginning that is there."""
+        _, diff_ids = parse_config(config)
+        there = max((_common(image, diff_ids) for image in self.images), default=0)
+        return manifest.layers[there:]
+
+    def check(self, layers: tuple[Descriptor, ...]) -> bool:
+        """Whether these layers surely fit; raises :class:`DiskFull` if they surely do not."""
+        need = sum(layer.size for layer in layers)
+        if self.free is None:
+            return True
+        if need > self.free:
+            raise DiskFull(
+                f"the image has {need / 1e9:.1f} GB packed, and {self.free / 1e9:.1f} GB are free",
+                hint="make room: docker system df shows what fills it; remotenb rmi removes images",
+            )
+        return need * (1 + UNPACKED) <= self.free
+
+
+def room(machine: Machine) -> Room:
+    """Ask the machine what it has."""
+    script = far.source("room.sh")
+    done = machine.link.script(script, timeout=ROOM_TIMEOUT_S, ENGINE=shlex.join(machine.engine))
+    name, free, *images = [*done.out.decode("utf-8", "replace").splitlines(), "", ""]
+    return Room(
+        Platform.of_machine(name.strip()),
+        int(free) << 10 if free.isascii() and free.isdigit() else None,
+        tuple(tuple(line.split()) for line in images if line),
+    )
+
+
+def to_fetch(
+    image: Reference, login: RegistryLogin | None, space: Room
+) -> tuple[Descriptor, ...] | None:
+    """The layers that the machine lacks, as the registry tells this laptop; None if it does not.
+
+    Whatever it complains of, the machine may see it otherwise.
+    """
+    try:
+        with Registry(image.registry, login) as registry:
+            manifest = registry.image(image, space.platform)
+            return space.missing(manifest, registry.config(image, manifest))
+    except FarSideError as error:
+        logger.info("%s: %s", image, error.message)
+        return None
+
+
+def pull(
+    machine: Machine,
+    image: Reference,
+    login: RegistryLogin | None,
+    state: Pulling,
+    told: Callable[[Pulling], None],
+) -> Pulling:
+    """Let the machine pull ``image``; ``told`` hears of each step. Ctrl-C ends it over there.
+
+    Raises what the engine's words mean, and :class:`LinkLost`, after which it goes on.
+    """
+    if machine.engine[-1] == "docker":
+        with suppress(_NoDoor):
+            try:
+                return _by_api(machine, image, login, state, told)
+            except LoginNeeded:
+                if login:
+                    raise
+    return _by_client(machine, image, login, state, told)
+
+
+class _NoDoor(Exception):
+    """The engine's client cannot pass us on to its API."""
+
+
+def _by_api(
+    machine: Machine,
+    image: Reference,
+    login: RegistryLogin | None,
+    state: Pulling,
+    told: Callable[[Pulling], None],
+) -> Pulling:
+    run = _begin(machine, "pull.sh", _request(image, login))
+    try:
+        for line in _answer(run, machine):
+            state.hear(line)
+            told(state)
+    except KeyboardInterrupt:
+        _stop(run)
+        raise
+    finally:
+        run.channel.close()
+    if state.error:
+        raise _complaint(machine, image, state.error, login)
+    return state
+
+
+def _by_client(
+    machine: Machine,
+    image: Reference,
+    login: RegistryLogin | None,
+    state: Pulling,
+    told: Callable[[Pulling], None],
+) -> Pulling:
+    key = login.password.reveal().encode() + b"\n" if login else b""
+    names = {
+        "NAME": str(image),
+        "REGISTRY": image.registry,
+        "WHO": login.user if login else "",
+    }
+    run = _begin(machine, "pull_by_client.sh", key, **names)
+    run.channel.shutdown_write()
+    said = ""
+    with run.channel:
+        for line in io.TextIOWrapper(_reader(run), encoding="utf-8", errors="replace"):
+            said = (said + line)[-LINE_LIMIT:]
+            id_, _, status = line.strip().rpartition(": ")
+            state.hear(json.dumps({"id": id_, "status": status}))
+            state.hear(json.dumps({"status": line.strip()}))
+            told(state)
+        code = run.code()
+    if code != 0:
+        raise _complaint(machine, image, tail(said, 5), login)
+    return state
+
+
+def _begin(machine: Machine, script: str, first: bytes, **names: str) -> Execution:
+    marker = f"remotenb-{secrets.token_hex(12)}"
+    variables = {"MARKER": marker, "ENGINE": shlex.join(machine.engine), **names}
+    channel = machine.link.begin(far.source(script), (), variables, term="", size=(80, 24))
+    channel.sendall(first)
+    return Execution(channel, machine, marker.encode())
+
+
+def _request(image: Reference, login: RegistryLogin | None) -> bytes:
+    query = urlencode({"fromImage": image.name, "tag": image.wanted})
+    lines = [f"POST /images/create?{query} HTTP/1.1", "Host: docker", "Content-Length: 0"]
+    if login:
+        who = {
+            "username": login.user,
+            "password": login.password.reveal(),
+            "serveraddress": image.registry,
+        }
+        packed = base64.urlsafe_b64encode(json.dumps(who).encode()).decode()
+        lines.append(f"X-Registry-Auth: {packed}")
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode()
+
+
+def _answer(run: Execution, machine: Machine) -> Iterator[str]:
+    """The lines of the engine's answer; raises :class:`_NoDoor` if it is none of HTTP's."""
+    response = HTTPResponse(cast("socket.socket", _AsSocket(run)), method="POST")
+    try:
+        response.begin()
+    except (HTTPException, ValueError) as error:
+        _raise_if_lost(run, machine)
+        raise _NoDoor from error
+    try:
+        while line := response.readline(LINE_LIMIT):
+            yield line.decode("utf-8", "replace")
+    except (HTTPException, ValueError) as error:
+        _raise_if_lost(run, machine)
+        raise FarSideError(
+            f"the engine of {machine.host.name} broke off", hint="the same command goes on"
+        ) from error
+    _raise_if_lost(run, machine)
+
+
+def _raise_if_lost(run: Execution, machine: Machine) -> None:
+    if not run.channel.get_transport().is_active():
+        raise LinkLost(
+            f"the connection to {machine.host.name} broke; the pull goes on over there",
+            hint="the same command shows how far it is",
+        )
+
+
+def _stop(run: Execution) -> None:
+    """Let the engine give up, and wait for it a moment."""
+    with suppress(OSError, SSHException):
+        run.channel.settimeout(STOP_TIMEOUT_S)
+        run.channel.sendall(b"stop\n")
+        while run.channel.recv(1 << 16):
+            pass
+
+
+def _complaint(
+    machine: Machine, image: Reference, said: str, login: RegistryLogin | None
+) -> FarSideError:
+    return understand_pull(
+        said, image, machine.host.name, logged_in=login is not None, user=machine.probe.user
+    )
+
+
+def _common(image: tuple[str, ...], wanted: tuple[str, ...]) -> int:
+    """How many layers both begin with."""
+    pairs = zip(image, wanted, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(image), len(wanted)))
+
+
+def _reader(run: Execution) -> io.BufferedReader:
+    return io.BufferedReader(_Raw(run), 1 << 16)
+
+
+class _Raw(io.RawIOBase):
+    """A channel's bytes, as Python's own files have them."""
+
+    def __init__(self, run: Execution) -> None:
+        self._first = run.first
+        self._channel = run.channel
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast("bytearray", buffer))
+        data = self._first[: len(view)] or self._channel.recv(len(view))
+        self._first = self._first[len(data) :] if self._first else b""
+        view[: len(data)] = data
+        return len(data)
+
+
+class _AsSocket:
+    """What ``HTTPResponse`` wants of a socket."""
+
+    def __init__(self, run: Execution) -> None:
+        self._run = run
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """The bytes that come."""
+        return _reader(self._run)
