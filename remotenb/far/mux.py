@@ -38,7 +38,7 @@ class Mux:
         self.highest = 0
         self.epoch = 0
         self.heard = 0.0
-        """When the last byte came."""
+        """When the last frame came that says more than that its sender lives."""
         self.pace = Pace(0.0)
         self._known = NOBODY
         """The peer's incarnation."""
@@ -154,12 +154,12 @@ class Mux:
             raise ProtocolError("frame of type %d before HELLO" % one.kind)
         if len(self._control) > ANSWERS:
             raise ProtocolError("%d frames wait for a peer that reads none" % ANSWERS)
+        if one.kind == frames.PING:  # no life: it comes though nothing of ours arrives
+            self._control.append(frame(frames.PONG, offset=one.offset))
+            return []
         self.heard = now
         if frames.DATA <= one.kind <= frames.ACK:
             return self._of_stream(one, now)
-        if one.kind == frames.PING:
-            self._control.append(frame(frames.PONG, offset=one.offset))
-            return []
         if one.kind == frames.PONG:
             self.pace.pong(one.offset, now)
             return []
@@ -187,7 +187,7 @@ class Mux:
         return min(self.pace.pinged + PING_IDLE_S, acks)
 
     def silence(self, now: float) -> float:
-        """Seconds since the last byte on this link, or since it began."""
+        """Seconds since the last sign of life on this link, or since it began."""
         return now - self.heard
 
     # inside: the beginning of a link

@@ -28,10 +28,7 @@ if TYPE_CHECKING:
     from tests.rig.box import Box
     from tests.rig.lab import Lab
 
-NOTICED_S = 5.0
-"""3 s of silence; where only one direction is cut, the relay's last ping may begin them a second
-later than the cut."""
-
+NOTICED_S = 4.0
 BACK_S = 5.0
 SERVER_BACK_S = 45.0
 HELD_S = 15.0

@@ -297,12 +297,24 @@ def test_after_each_pull_the_next_deadline_lies_in_the_future(pair: Pair) -> Non
         assert pair.far.deadline() > pair.now
 
 
-def test_silence_counts_from_the_last_frame_or_the_links_begin(pair: Pair) -> None:
+def test_silence_counts_from_the_last_answer_or_the_links_begin(pair: Pair) -> None:
     heard = pair.near.heard
     assert pair.near.silence(heard + 3) == pytest.approx(3)
     pair.now += 10
     pair.link()
     assert pair.near.silence(pair.now + 1) == pytest.approx(1)
+
+
+def test_a_ping_of_the_peers_own_is_no_sign_that_ours_arrive(pair: Pair) -> None:
+    heard = pair.near.heard
+    pair.now += PING_IDLE_S
+    came = sent(pair.far, pair.now)
+    assert [one.kind for one in came] == [frames.PING]
+    for one in came:
+        pair.near.receive(one, pair.now)
+    assert pair.near.heard == heard
+    pair.both(1)
+    assert pair.near.heard == pair.now
 
 
 def test_what_the_far_side_says_of_itself_is_told(pair: Pair) -> None:
