@@ -132,7 +132,9 @@ class Find:
     def look(self, link: Link, container: str | None, *, verify: bool) -> Seen:
         """What is there; with ``verify`` servers are asked over HTTP. Its ways must be closed."""
         settings = self.wish.settings
-        probe = look_around(link, engine=settings.engine, wanted=container or "")
+        probe = look_around(
+            link, engine=settings.engine, wanted=container or "", relay_next=settings.relay
+        )
         found = candidates(probe, engine=settings.engine, container=container, relay=settings.relay)
         ways = Ways(link, probe, self.session, self.cut)
         for one in found:

@@ -50,16 +50,19 @@ def probe(
     engine: Literal["auto", "docker", "host"],
     wanted: str = "",
     enter: bool = True,
+    relay_next: bool = False,
 ) -> Probe:
     """Ask the machine what is on it; ``wanted`` is a container to enter in any case.
 
-    Without ``enter`` no container is entered, and no server is looked for.
+    Without ``enter`` no container is entered, and no server is looked for. With ``relay_next``
+    the session that a relay will be attached by is opened meanwhile.
 
     Raises :class:`ScriptFailed` when the answer makes no sense.
     """
     done = link.script(
         far.source("probe.sh"),
         timeout=TIMEOUT_S,
+        pipe_next=relay_next,
         ENGINE=engine,
         WANTED=wanted,
         SCAN=far.source("scan.sh") if enter else "",

@@ -7,6 +7,7 @@ connections when the link is cut; a forward of sshd's reaches what the box itsel
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from remotenb.model import ON_HOST, Endpoint, Found
@@ -52,14 +53,18 @@ def _each_once(found: list[Found]) -> Iterator[Found]:
     """One runtime file may be seen in several places: a mounted home, the host's network.
 
     Of those with the same address the one is kept whose process lives where it was seen;
-    next a container's before the host's; next the newer one.
+    next a container's before the host's; next the newer one. The very same file, seen from
+    where its process does not live, would only be asked for in vain.
     """
 
     def rank(one: Found) -> tuple[bool, bool, int]:
         return (one.file.alive, one.container is not None, one.file.modified)
 
     seen: set[object] = set()
+    lives = {_wherever_seen(one.file) for one in found if one.file.alive}
     for one in sorted(found, key=rank, reverse=True):
+        if not one.file.alive and _wherever_seen(one.file) in lives:
+            continue
         home = one.container.id if one.container and not one.endpoints else None
         keys: set[object] = {
             (e.host, e.port, e.place, one.file.token, one.file.base_url) for e in one.endpoints
@@ -67,6 +72,11 @@ def _each_once(found: list[Found]) -> Iterator[Found]:
         if not keys & seen:
             yield one
         seen |= keys
+
+
+def _wherever_seen(file: RuntimeFile) -> RuntimeFile:
+    """The same for each place where one file is seen: its time, name and content."""
+    return replace(file, path=PurePosixPath(file.path.name), alive=False)
 
 
 def on_host(scan: Scan, file: RuntimeFile, *, place: str = ON_HOST, relay: bool = True) -> Found:

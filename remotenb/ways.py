@@ -112,6 +112,9 @@ class Ways:
         self._relays: dict[str, Relayed] = {}
         self._refused: dict[str, LinkError] = {}
         self._lock = threading.Lock()
+        self._closed = False
+        self._attaching: dict[str, threading.Lock] = {}
+        """One for each place: relays in different places are attached at the same time."""
         link.make_room = self.let_go
 
     def expect(self, endpoints: Iterable[Endpoint], container: Container | None = None) -> None:
@@ -155,10 +158,12 @@ class Ways:
     def close(self) -> None:
         """End every relay that nobody took; may be called twice."""
         with self._lock:
+            self._closed = True
             relays, self._relays = list(self._relays.values()), {}
         for relay in relays:
             relay.close()
         self._link.make_room = None
+        self._link.spare.let_go()
 
     def refusal(self, name: str) -> LinkError | None:
         """Why there is no relay in that place."""
@@ -175,6 +180,8 @@ class Ways:
 
     def _relay(self, name: str) -> Relayed:
         with self._lock:
+            attaching = self._attaching.setdefault(name, threading.Lock())
+        with attaching:
             relay = self._relays.get(name)
             if relay is not None and relay.linked:
                 return relay
@@ -187,8 +194,12 @@ class Ways:
                 self._refused[name] = error
                 relay.close()
                 raise ConnectionError(error.message) from None
-            self._relays[name] = relay
-            return relay
+            with self._lock:
+                if not self._closed:
+                    self._relays[name] = relay
+                    return relay
+            relay.close()
+            raise ConnectionError("nobody waits for that relay any more")
 
 
 def session_name(laptop: bytes, *facts: str) -> bytes:

@@ -23,7 +23,8 @@ def main(shipped: bytes, text: str) -> int:
     ``folders`` are where its socket is, none for the usual places. With ``serve`` it is
     started, and that is all. ``start`` is the command that starts it elsewhere: in the
     container whose folder we see. ``targets`` are what it may dial, ``marker`` is printed
-    before the first frame.
+    before the first frame. ``bounds`` are those of :class:`Relay`
+    when it is started by this very command: a test's way to reach them soon.
     """
     wish: "Dict[str, Any]" = json.loads(text)
     if wish.get("serve"):
@@ -100,6 +101,6 @@ def serve(wish: Dict[str, Any]) -> int:
             os.dup2(nothing, one)
         from remotenb.far.relay import Relay  # noqa: PLC0415  who only attaches needs none of it
 
-        Relay(door).run()
+        Relay(door, **wish.get("bounds", {})).run()
     finally:
         os._exit(0)

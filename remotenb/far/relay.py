@@ -34,10 +34,12 @@ LOOK_EVERY_S, DEAD_LOOKS = 20.0, 6
 class Relay:
     """All sessions of one user beside one server."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, memory: int = MEMORY_BYTES, disk: int = DISK_BYTES) -> None:
+        """What all websockets together may hold, in bytes."""
         self._door = door
+        self._memory = memory
         self._poll = Poll()
-        self._budget = Budget(DISK_BYTES, [door.folder, "/var/tmp", "/tmp", "/dev/shm"])
+        self._budget = Budget(disk, [door.folder, "/var/tmp", "/tmp", "/dev/shm"])
         self._sessions: "Dict[bytes, Session]" = {}
         self._carriers: "Set[Carrier]" = set()
         self._visited = self._ticked = self._looked = time.monotonic()
@@ -72,7 +74,7 @@ class Relay:
             self._ticked = now
             self._look(now)
         eager = sum(session.websockets for session in self._sessions.values())
-        memory = max(MEMORY_LEAST, MEMORY_BYTES // max(eager, 1))
+        memory = max(MEMORY_LEAST, self._memory // max(eager, 1))
         for session in self._sessions.values():
             session.go_on(now, memory, tick)
         for carrier in list(self._carriers):

@@ -23,6 +23,7 @@ from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
 from remotenb.ssh.login import Login
 from remotenb.ssh.process import keep_err
 from remotenb.ssh.remembered import Remembered, SessionHostKeys
+from remotenb.ssh.spare import Spare
 from remotenb.ssh.transport import Transport, exec_at_once
 from remotenb.text import one_line, tail
 
@@ -54,15 +55,20 @@ class Link:
         self.transport: Transport = transport
         self.make_room: Callable[[], None] | None = None
         """Called when sshd opens no further session: it may allow one at a time (MaxSessions)."""
+        self.spare = Spare(transport, host.connect_timeout)
+        """For the next :meth:`pipe`."""
 
     def script(
         self,
         source: str,
         *argv: str,
         timeout: float,
+        pipe_next: bool = False,
         **variables: str,
     ) -> Completed:
         """Run ``source`` by sh over there, ``argv`` as its parameters, within ``timeout`` s.
+
+        With ``pipe_next`` a session for :meth:`pipe` is opened meanwhile.
 
         Raises :class:`ShellUnusable` if the login shell did not run it, and a
         :class:`FarSideError` after the timeout.
@@ -70,6 +76,8 @@ class Link:
         script = shell.Script.build(source, variables=variables, argv=argv)
         with reported(self.host):
             channel = self._session()
+            if pipe_next:  # not before: sshd may allow one session, and this is the one
+                self.spare.begin()
             try:
                 out, err = _talk(self.transport, channel, script.text, time.monotonic() + timeout)
             finally:
@@ -83,8 +91,10 @@ class Link:
         """
         line = " ".join(["exec", *(shell.quote(word) for word in argv)])
         with reported(self.host):
-            channel = self._session()
-            exec_at_once(self.transport, channel, shell.ONE_LINE)
+            channel = self.spare.take()
+            if channel is None:
+                channel = self._session()
+                exec_at_once(self.transport, channel, shell.ONE_LINE)
             channel.sendall(line.encode("utf-8", "surrogateescape") + b"\n" + first)
         return channel
 
@@ -122,6 +132,7 @@ class Link:
                         f"{self.host.name} opens no further session: {one_line(str(error))}",
                         hint="its administrator can allow more: MaxSessions",
                     ) from None
+            self.spare.let_go()
             if self.make_room is not None and not asked:
                 self.make_room()
                 asked = True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from remotenb.far.events import Ended, Received, Reset
 from remotenb.far.frames import ProtocolError
 from remotenb.far.poll import READ
-from remotenb.tunnel.outage import is_navigation, page
+from remotenb.tunnel.outage import is_navigation, is_of_a_page, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +110,7 @@ class Connections:
             local.old = True
             self._mux.reset(local.number)
             self._locals.pop(local.number, None)
+        local.old = local.old or is_of_a_page(data)
         self._new.discard(local)
         if not self.linked and is_navigation(data):
             local.give(page(self._host, self.state))
@@ -132,8 +133,8 @@ class Connections:
     def look_after_held(self, now: float) -> None:
         """No link: new connections wait a while, and not so many that nothing else gets through.
 
-        Those that were there before wait as long as it takes: when all requests of a page fail,
-        JupyterLab shows a dialog.
+        Those that were there before wait as long as it takes, and so do those of pages that were:
+        when a request of theirs fails, JupyterLab shows a dialog.
         """
         if self.linked:
             return

@@ -28,7 +28,7 @@ class Local:
         self.held_since: float | None = None
         """When it began to wait for a link, of which its server knows nothing yet."""
         self.old = False
-        """It was there before the outage, and stays."""
+        """It, or its page, was there before the outage: it stays."""
         self.plain = False
         """It waits with a request that is no websocket: the browser has six of these."""
         self._out = bytearray()

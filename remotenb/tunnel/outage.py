@@ -27,6 +27,11 @@ def is_navigation(data: bytes) -> bool:
     return data.startswith(b"GET ") and _header(data, b"sec-fetch-mode").lower() == b"navigate"
 
 
+def is_of_a_page(data: bytes) -> bool:
+    """Whether a page that is open asks: when that fails, JupyterLab 2 shows a dialog."""
+    return _header(data, b"sec-fetch-mode") != b"" and not is_navigation(data)
+
+
 def _header(data: bytes, name: bytes) -> bytes:
     head = data.partition(b"\r\n\r\n")[0]
     for line in head.split(b"\r\n")[1:]:

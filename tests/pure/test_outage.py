@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.tunnel.outage import is_navigation, is_request, is_upgrade, page
+from remotenb.tunnel.outage import is_navigation, is_of_a_page, is_request, is_upgrade, page
 
 NAVIGATION = b"GET /lab HTTP/1.1\r\nHost: 127.0.0.1:1\r\nSec-Fetch-Mode: navigate\r\n\r\n"
 POLL = b"GET /api/kernels HTTP/1.1\r\nHost: 127.0.0.1:1\r\nSec-Fetch-Mode: cors\r\n\r\n"
@@ -18,6 +18,13 @@ def test_only_a_person_who_waits_gets_a_page() -> None:
     assert not is_navigation(POLL)
     assert not is_navigation(SOCKET)
     assert not is_navigation(NAVIGATION.replace(b"GET", b"POST"))
+
+
+def test_what_an_open_page_asks_is_told_from_a_person_and_from_a_program() -> None:
+    assert is_of_a_page(POLL)
+    assert is_of_a_page(SOCKET)
+    assert not is_of_a_page(NAVIGATION)
+    assert not is_of_a_page(b"GET /api HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n")
 
 
 def test_a_websockets_handshake_is_told_from_a_plain_request() -> None:

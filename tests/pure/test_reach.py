@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -137,6 +139,21 @@ def test_a_file_seen_in_a_mounted_home_belongs_to_where_its_process_lives() -> N
         engine="auto",
     )
     assert seen.container is None
+
+
+def test_a_file_that_lives_in_a_container_is_not_asked_for_on_the_host_as_well() -> None:
+    inside = Scan(files=(FILE,), listening=(Listening("127.0.0.1", 8888),), python="/bin/python3")
+    mounted = runtime_file(path=PurePosixPath("/home/alice/rt/jpserver-7.json"), alive=False)
+    box = container(scan=inside)
+    host = Scan(files=(mounted,), python="/usr/bin/python3")
+    (seen,) = candidates(probe(containers=(box,), host=host), engine="auto")
+    assert seen.container == box
+    others: list[dict[str, Any]] = [
+        {"token": Secret("t")}, {"modified": 1001}, {"pid": 8}, {"alive": True},
+    ]  # fmt: skip
+    for other in others:
+        host = replace(host, files=(replace(mounted, **other),))
+        assert len(candidates(probe(containers=(box,), host=host), engine="auto")) == 2
 
 
 def test_of_two_alike_the_containers_and_then_the_newer_is_kept() -> None:

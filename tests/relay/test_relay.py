@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import select
 import socket
 import stat
 import sys
@@ -31,10 +32,10 @@ SWITCH = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
 def read(sock: socket.socket, count: int) -> bytes:
     sock.settimeout(20)
-    data = b""
+    data = bytearray()
     while len(data) < count and (more := sock.recv(1 << 20)):
         data += more
-    return data
+    return bytes(data)
 
 
 def ended(sock: socket.socket) -> bool:
@@ -194,6 +195,42 @@ def test_a_websocket_is_read_while_the_laptop_is_away_and_a_download_is_not(
     websocket.settimeout(30)
     while came < 99 << 20:
         came += len(websocket.recv(1 << 20))
+
+
+def test_a_relay_that_may_keep_no_more_stops_reading_says_so_and_loses_nothing(
+    scene: Scene,
+) -> None:
+    bounds = {"memory": 4 << 20, "disk": 4 << 20}
+    chance = random.Random(2)
+    written = b"".join(MESSAGE[:10] + chance.randbytes(1 << 16) for _ in range(512))
+    total = len(written)
+    waits, sent = threading.Event(), 0
+
+    def serve(sock: socket.socket) -> None:
+        nonlocal sent
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+        sock.recv(1 << 16)
+        sock.sendall(SWITCH)
+        while sent < total:
+            if select.select([], [sock], [], 1.0)[1]:
+                sent += sock.send(written[sent : sent + (1 << 16)])
+            else:
+                waits.set()
+
+    endpoint, laptop = scene.serve(serve), scene.laptop()
+    scene.beside.link(laptop, bounds=bounds)
+    websocket = scene.dial(laptop, endpoint)
+    websocket.sendall(UPGRADE)
+    came = read(websocket, len(SWITCH))[len(SWITCH) :]
+    laptop.detach("cut")
+    assert waits.wait(60)
+    assert 7 << 20 < sent < total - (8 << 20)
+    attached = scene.beside.link(laptop)
+    assert attached.stopped
+    assert 7 << 20 < attached.held <= 9 << 20
+    came += read(websocket, total - len(came))
+    assert hashlib.sha256(came).digest() == hashlib.sha256(written).digest()
+    assert not scene.beside.link(laptop).stopped
 
 
 def test_the_servers_ping_is_answered_while_the_laptop_is_away(scene: Scene) -> None:
