@@ -78,7 +78,9 @@ class Find:
         """
         with ExitStack() as stack:
             with self.report.step(f"looking for a notebook on {link.host.name}"):
-                seen = self.look(link, self.wish.settings.container, verify=not self.wish.new)
+                seen = self.look(
+                    link, self.wish.settings.container, verify=not self.wish.new, first=True
+                )
                 stack.callback(seen.ways.close)
                 seen.ways.check()
             server, reused = self._carried_out(link, seen)
@@ -129,8 +131,13 @@ class Find:
             case StartServer():  # pragma: no cover  decide_again never plans it
                 raise AssertionError
 
-    def look(self, link: Link, container: str | None, *, verify: bool) -> Seen:
-        """What is there; with ``verify`` servers are asked over HTTP. Its ways must be closed."""
+    def look(
+        self, link: Link, container: str | None, *, verify: bool, first: bool = False
+    ) -> Seen:
+        """What is there; with ``verify`` servers are asked over HTTP. Its ways must be closed.
+
+        The ``first`` time sshd is asked what it forbids, beside all that.
+        """
         settings = self.wish.settings
         probe = look_around(
             link, engine=settings.engine, wanted=container or "", relay_next=settings.relay
@@ -139,6 +146,8 @@ class Find:
         ways = Ways(link, probe, self.session, self.cut)
         for one in found:
             ways.expect(one.endpoints)
+        if first and settings.relay:
+            ways.ask_for_forwards()
         try:
             answers = verify_all(found, ways.connect) if verify else []
         except BaseException:

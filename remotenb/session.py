@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     from remotenb.clock import Clock
-    from remotenb.errors import RemotenbError
     from remotenb.model import Host, Server
     from remotenb.spec import Wish
     from remotenb.ssh.link import Link
+    from remotenb.ways import Ways
 
 __all__ = ["Connect", "People", "Session"]
 
@@ -180,7 +180,7 @@ class Connect:
             with find.server(link) as (server, reused, ways):
                 tunnel = Tunnel(link, server, ways, bind(self._ports(server)))
                 stack.callback(tunnel.close)
-                self._speak_of_relay(tunnel, ways.refusal(server.endpoint.place or ""))
+                self._speak_of_relay(tunnel, server, ways)
             tunnel.forward(self.host.login, *settings.forwards)
             keeper = Keeper(self, find, tunnel, link, inbox)
             stack.callback(keeper.close)
@@ -230,8 +230,16 @@ class Connect:
         container = server.container.name if server.container else ""
         return tuple(ports_for(self.host.login, container))
 
-    def _speak_of_relay(self, tunnel: Tunnel, refusal: RemotenbError | None) -> None:
-        if tunnel.relayed is None:
+    def _speak_of_relay(self, tunnel: Tunnel, server: Server, ways: Ways) -> None:
+        if tunnel.relayed is not None:
+            if ways.forwards_forbidden:
+                self.report.warning(
+                    "forwarding_forbidden",
+                    "sshd there forbids forwarding; the relay does without it",
+                    "where that is meant to keep you from it: relay = false in the config",
+                )
+        else:
+            refusal = ways.refusal(server.endpoint.place or "")
             why = "relay = false" if not self.wish.settings.relay else "there is no relay"
             self.report.warning(
                 "no_relay",

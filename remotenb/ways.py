@@ -19,12 +19,13 @@ from remotenb.engines.docker import STATE_TARGET, notebook_of_ours, state_dir
 from remotenb.errors import LinkError, LinkLost, ServerUnreachable
 from remotenb.model import ON_HOST
 from remotenb.text import one_line
-from remotenb.tunnel.direct import Forwards
+from remotenb.tunnel.direct import Forwards, forbidden
 from remotenb.tunnel.relayed import Relayed
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
     from remotenb.model import Container, Endpoint, Probe
     from remotenb.ssh.link import Link
@@ -107,6 +108,7 @@ class Ways:
         self._session = session
         self._cut = cut
         self._forwards = Forwards(link.transport)
+        self._asked: Future[bool] | None = None
         self._targets: dict[str, set[Endpoint]] = {}
         self._containers: dict[str, Container] = {one.id: one for one in probe.containers}
         self._relays: dict[str, Relayed] = {}
@@ -115,7 +117,7 @@ class Ways:
         self._closed = False
         self._attaching: dict[str, threading.Lock] = {}
         """One for each place: relays in different places are attached at the same time."""
-        link.make_room = self.let_go
+        link.sessions.make_room = self.let_go
 
     def expect(self, endpoints: Iterable[Endpoint], container: Container | None = None) -> None:
         """What may be asked for: a relay dials nothing else."""
@@ -130,6 +132,16 @@ class Ways:
         if endpoint.place is None:
             return self._forward(endpoint)
         return self._relay(endpoint.place).carrier(endpoint).connect()
+
+    def ask_for_forwards(self) -> None:
+        """Have sshd say, while others wait for it anyway, whether it forbids forwards."""
+        self._asked = forbidden(self._link.transport)
+
+    @property
+    def forwards_forbidden(self) -> bool:
+        """Whether sshd has said that it does; not waited for."""
+        asked = self._asked
+        return asked is not None and asked.done() and not asked.cancelled() and asked.result()
 
     def check(self) -> None:
         """Raise if sshd forbids forwards and they were needed."""
@@ -162,8 +174,8 @@ class Ways:
             relays, self._relays = list(self._relays.values()), {}
         for relay in relays:
             relay.close()
-        self._link.make_room = None
-        self._link.spare.let_go()
+        self._link.sessions.make_room = None
+        self._link.sessions.drop_spare()
 
     def refusal(self, name: str) -> LinkError | None:
         """Why there is no relay in that place."""

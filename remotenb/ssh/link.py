@@ -13,9 +13,9 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from fabric import Config, Connection
-from paramiko import ChannelException, ProxyCommand, SSHClient, SSHConfig
+from paramiko import ProxyCommand, SSHClient, SSHConfig
 
-from remotenb.errors import FarSideError, LinkLost, ProtocolFailed, ScriptFailed, ShellUnusable
+from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable
 from remotenb.ssh import shell
 from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
@@ -23,7 +23,7 @@ from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
 from remotenb.ssh.login import Login
 from remotenb.ssh.process import keep_err
 from remotenb.ssh.remembered import Remembered, SessionHostKeys
-from remotenb.ssh.spare import Spare
+from remotenb.ssh.sessions import Sessions
 from remotenb.ssh.transport import Transport, exec_at_once
 from remotenb.text import one_line, tail
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
     from remotenb.model import Host, Secret
-
-ROOM_TIMEOUT_S, ROOM_EVERY_S = 4.0, 0.05
 
 OUTPUT_LIMIT = 8 << 20
 """Bytes of a script's output that are kept; more than this is not ours."""
@@ -53,10 +51,7 @@ class Link:
             msg = "the transport is not ours"
             raise TypeError(msg)
         self.transport: Transport = transport
-        self.make_room: Callable[[], None] | None = None
-        """Called when sshd opens no further session: it may allow one at a time (MaxSessions)."""
-        self.spare = Spare(transport, host.connect_timeout)
-        """For the next :meth:`pipe`."""
+        self.sessions = Sessions(transport, host)
 
     def script(
         self,
@@ -75,9 +70,9 @@ class Link:
         """
         script = shell.Script.build(source, variables=variables, argv=argv)
         with reported(self.host):
-            channel = self._session()
+            channel = self.sessions.open()
             if pipe_next:  # not before: sshd may allow one session, and this is the one
-                self.spare.begin()
+                self.sessions.open_spare()
             try:
                 out, err = _talk(self.transport, channel, script.text, time.monotonic() + timeout)
             finally:
@@ -91,10 +86,7 @@ class Link:
         """
         line = " ".join(["exec", *(shell.quote(word) for word in argv)])
         with reported(self.host):
-            channel = self.spare.take()
-            if channel is None:
-                channel = self._session()
-                exec_at_once(self.transport, channel, shell.ONE_LINE)
+            channel = self.sessions.for_one_line()
             channel.sendall(line.encode("utf-8", "surrogateescape") + b"\n" + first)
         return channel
 
@@ -113,30 +105,11 @@ class Link:
         """
         line = shell.in_one_line(source, variables=variables, argv=argv)
         with reported(self.host):
-            channel = self._session()
+            channel = self.sessions.open()
             if term:
                 channel.get_pty(term, *size)
             exec_at_once(self.transport, channel, line)
         return channel
-
-    def _session(self) -> Channel:
-        """A session channel; if need be after others have been closed, which takes a moment."""
-        deadline = time.monotonic() + ROOM_TIMEOUT_S
-        asked = False
-        while True:
-            try:
-                return self.transport.open_session(timeout=self.host.connect_timeout)
-            except ChannelException as error:
-                if time.monotonic() > deadline:
-                    raise ProtocolFailed(
-                        f"{self.host.name} opens no further session: {one_line(str(error))}",
-                        hint="its administrator can allow more: MaxSessions",
-                    ) from None
-            self.spare.let_go()
-            if self.make_room is not None and not asked:
-                self.make_room()
-                asked = True
-            time.sleep(ROOM_EVERY_S)
 
     def _completed(
         self, script: shell.Script, out: bytes | None, err: bytes, timeout: float

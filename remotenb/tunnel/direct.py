@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import sshtunnel
-from paramiko import SSHException
+from paramiko import ChannelException, SSHException
+from paramiko.common import OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
 from remotenb.errors import ServerUnreachable
 
@@ -116,6 +118,24 @@ class _Replayed(socket.socket):
             taken, self._first = self._first[:bufsize], self._first[bufsize:]
             return taken
         return super().recv(bufsize, flags)
+
+
+def forbidden(transport: Transport) -> Future[bool]:
+    """Ask sshd whether it forbids forwards; nothing waits, and nobody can listen on port 0."""
+    answer: Future[bool] = Future()
+
+    def ask() -> None:
+        try:
+            transport.open_channel("direct-tcpip", (SOMEWHERE[0], 0), SOMEWHERE).close()
+        except ChannelException as error:
+            answer.set_result(error.code == OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED)
+        except _GONE:
+            pass
+        finally:
+            answer.cancel()
+
+    threading.Thread(target=ask, name="forwards?", daemon=True).start()
+    return answer
 
 
 class Forwards:

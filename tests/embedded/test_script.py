@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -12,10 +13,13 @@ from remotenb.embedded import EmbeddedServer
 from remotenb.errors import FarSideError, LinkError, ShellUnusable
 from remotenb.ssh.link import open_link
 from tests.embedded.conftest import environment, played
+from tests.embedded.peers import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from paramiko import Channel
 
     from remotenb.ssh.link import Link
     from tests.embedded.conftest import Box
@@ -115,3 +119,52 @@ def test_after_its_end_the_link_says_so(box: Box) -> None:
     with pytest.raises(LinkError) as raised:
         link.script("echo x", timeout=5)
     assert raised.value.passing
+
+
+def spared() -> None:
+    """Wait until the answer to the spare session's opening is there."""
+    until(lambda: not any(one.name == "spare" for one in threading.enumerate()), "the spare")
+
+
+def channels(link: Link) -> list[Channel]:
+    """Those that are open."""
+    everyone = link.transport._channels.values()  # type: ignore[attr-defined]
+    return [one for one in everyone if not one.closed]
+
+
+def said(channel: Channel) -> bytes:
+    """All that a command prints."""
+    channel.settimeout(10)
+    out = b""
+    while data := channel.recv(1 << 16):
+        out += data
+    return out
+
+
+def test_a_session_opened_ahead_serves_the_next_command_and_no_second_one(link: Link) -> None:
+    link.script("true", timeout=10, pipe_next=True)
+    spared()
+    opened = len(link.transport.channels_seen)
+    first = link.pipe(["cat"], b"one")
+    assert len(link.transport.channels_seen) == opened
+    second = link.pipe(["cat"], b"two")
+    for channel, words in ((first, b"one"), (second, b"two")):
+        channel.shutdown_write()
+        assert said(channel) == words
+
+
+def test_a_session_opened_ahead_that_died_is_replaced(link: Link) -> None:
+    link.script("true", timeout=10, pipe_next=True)
+    spared()
+    (spare,) = channels(link)
+    spare.sendall(b"exit 3\n")
+    until(lambda: spare.closed or spare.eof_received, "its end")
+    channel = link.pipe(["cat"], b"all the same")
+    channel.shutdown_write()
+    assert said(channel) == b"all the same"
+
+
+def test_a_session_opened_ahead_and_not_wanted_is_closed(link: Link) -> None:
+    link.script("true", timeout=10, pipe_next=True)
+    link.sessions.drop_spare()
+    until(lambda: not channels(link), "the channels' end")

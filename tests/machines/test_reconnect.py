@@ -340,6 +340,8 @@ def test_a_strict_sshd_costs_no_line(lab: Lab, laptop: Laptop, box: Box, config:
         Remotenb(lab, "gpu-box", laptop, "--image", LAB4) as session,
         KernelLines(session.notebook, LINES) as lines,
     ):
+        forbids = config == "AllowTcpForwarding no"
+        assert ("forwarding_forbidden" in session.connected.warnings) is forbids
         lines.wait_past(20)
         box.signal_sshd("KILL", user="alice")
         mended(session)
