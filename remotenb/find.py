@@ -131,9 +131,7 @@ class Find:
             case StartServer():  # pragma: no cover  decide_again never plans it
                 raise AssertionError
 
-    def look(
-        self, link: Link, container: str | None, *, verify: bool, first: bool = False
-    ) -> Seen:
+    def look(self, link: Link, container: str | None, *, verify: bool, first: bool = False) -> Seen:
         """What is there; with ``verify`` servers are asked over HTTP. Its ways must be closed.
 
         The ``first`` time sshd is asked what it forbids, beside all that.
