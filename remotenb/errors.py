@@ -27,6 +27,10 @@
     │  ├─ GpuUnavailable
     │  ├─ LimitRefused
     │  ├─ DiskFull
+    │  ├─ TagTaken                          an image of that name is another one
+    │  ├─ LayerDamaged / ImageDiffers       what arrived is not what was sent
+    │  ├─ PartialRefused                    the engine wants all layers of an image
+    │  ├─ TransferTaken                     somebody else sends the same image
     │  ├─ MountMissing
     │  ├─ FileMissing / FileRefused / Untrustworthy / PythonMissing / CopyIncomplete
     │  ├─ JupyterMissing / JupyterFailed / JupyterNotReady
@@ -34,7 +38,9 @@
     ├─ LocalError                       5   something on the laptop
     │  ├─ KeyringUnusable                   there is none, or it is locked or broken
     │  ├─ LaptopRefused                     a file that cannot be read or written
-    │  └─ PortTaken
+    │  ├─ PortTaken
+    │  ├─ FileTaken                         a file of that name is there
+    │  └─ ArchiveUnusable                   a file that is no image, or a damaged one
     └─ ServerGone                       6   it was there, and does not come back
 
 ``passing`` says whether trying again may help; the exit code belongs to the branch.
@@ -208,6 +214,26 @@ class DiskFull(FarSideError):
     """No space left on the machine."""
 
 
+class TagTaken(FarSideError):
+    """The machine has another image of that name, and nobody said that it may lose it."""
+
+
+class LayerDamaged(FarSideError):
+    """A layer is not what its digest says."""
+
+
+class ImageDiffers(FarSideError):
+    """The engine made another image of it than it was."""
+
+
+class PartialRefused(FarSideError):
+    """The engine loads an image only with all of its layers."""
+
+
+class TransferTaken(FarSideError):
+    """Another process sends the same image to the same machine."""
+
+
 class MountMissing(FarSideError):
     """A folder that should be mounted is not there and cannot be made."""
 
@@ -268,6 +294,14 @@ class PortTaken(LocalError):
 
 class LaptopRefused(LocalError):
     """A file of the laptop is not there, or may not be read or written, or its disk is full."""
+
+
+class FileTaken(LocalError):
+    """A file would have to be overwritten, and nobody said that it may be."""
+
+
+class ArchiveUnusable(LocalError):
+    """A file is no image archive, or is damaged."""
 
 
 class ServerGone(RemotenbError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from remotenb.engines.complaints import understand
@@ -11,6 +11,7 @@ from remotenb.errors import ContainerMissing, UsageError
 from remotenb.plan import require_engine
 from remotenb.reach import named
 from remotenb.ssh.process import Process
+from remotenb.ssh.remembered import Remembered
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Machine:
     link: Link
     probe: Probe
     report: Reporter
+    remembered: Remembered = field(default_factory=Remembered)
+    """What the login left, for one that follows without a person."""
 
     @property
     def engine(self) -> tuple[str, ...]:

@@ -44,6 +44,9 @@ SECTIONS = {
         "images": "The images on HOST.",
         "pull": "Let HOST fetch an image from a registry.",
         "rmi": "Remove an image from HOST.",
+        "push": "Bring an image to HOST, over SSH alone.",
+        "save": "Save an image of HOST to a file of this laptop.",
+        "load": "Load an image archive of this laptop on HOST.",
     },
     "Login": {
         "login": "Keep a key for a registry of images.",
@@ -61,6 +64,7 @@ TOGETHER = {
     "containers": ("ps", "stop", "kill", "start", "rm", "prune"),
     "images": ("images", "rmi"),
     "login": ("login", "logout"),
+    "transfer": ("push", "save", "load"),
 }
 """Modules that have several commands, each by its own name."""
 

@@ -46,7 +46,9 @@ def on_machine(
     from remotenb.machine import Machine  # noqa: PLC0415  paramiko and fabric: 200 ms
     from remotenb.probe import probe  # noqa: PLC0415
     from remotenb.ssh.link import open_link  # noqa: PLC0415
+    from remotenb.ssh.remembered import Remembered  # noqa: PLC0415
 
+    remembered = Remembered()
     report, person = reporter(as_json=as_json), people(as_json=as_json)
     with nullcontext() if quiet else report.step(f"connecting to {target.login}"):
         link = open_link(
@@ -54,10 +56,11 @@ def on_machine(
             ask=person.agree if person else None,
             ask_secret=person.secret if person else None,
             dialled=first,
+            remembered=remembered,
         )
     with link:
         seen = probe(link, engine=settings.engine, enter=False)
-        yield Machine(target, settings, link, seen, report)
+        yield Machine(target, settings, link, seen, report, remembered)
 
 
 def settings_of(host: str, where: Mapping[str, str | int | None], **chosen: object) -> Settings:

@@ -139,11 +139,11 @@ class _Redacted(logging.Formatter):
 
 def set_up_logging(verbose: int) -> None:
     """``-v``: what remotenb decides; ``-vv``: every detail, paramiko's too. On stderr."""
-    if not verbose:
+    root = logging.getLogger()
+    if not verbose or root.handlers:  # a command may log in to two machines
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Redacted("%(relativeCreated)6d ms %(name)s: %(message)s"))
-    root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
     for library in ("invoke", "asyncssh"):

@@ -43,6 +43,11 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
         "make room: docker system df shows what fills it",
     ),
     (
+        r"invalid diffID|invalid checksum|invalid tar header|unexpected EOF",
+        errors.LayerDamaged,
+        "the image is damaged where it comes from; save or pull it there again",
+    ),
+    (
         r"container name .* is already in use",
         errors.NameTaken,
         "choose another with container_name in the config",

@@ -10,12 +10,16 @@ from paramiko import SSHException
 from remotenb.errors import LinkLost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from paramiko import Channel
 
 BLOCK = 1 << 17
 ERR_LIMIT = LINE_LIMIT = 1 << 16
+PACKET = (1 << 15) - 64
+"""What paramiko puts into one packet for OpenSSH; sending in such pieces copies least."""
+STALL_S = 60.0
+"""How long a command may take no byte from us, and tell us nothing at its end."""
 
 
 def keep_err(channel: Channel, into: bytearray) -> None:
@@ -79,3 +83,45 @@ class Process:
 
     def __exit__(self, *_exc: object) -> None:
         self._channel.close()
+
+
+def feed(
+    channel: Channel, blocks: Iterable[bytes], host: str, *, sent: Callable[[int], None]
+) -> tuple[int, str]:
+    """Give ``blocks`` to a command's stdin; its exit code, and the end of what it complained of.
+
+    ``sent`` is told of the bytes as they go. Raises :class:`LinkLost`, also when the command
+    takes nothing for :data:`STALL_S` seconds.
+    """
+    err = bytearray()
+    drain = threading.Thread(target=keep_err, args=(channel, err), daemon=True)
+    drain.start()
+    channel.settimeout(STALL_S)
+    try:
+        _send_all(channel, blocks, sent)
+        while channel.recv(BLOCK):
+            continue
+        drain.join(STALL_S)
+        code = channel.recv_exit_status() if channel.status_event.wait(STALL_S) else -1
+    except (OSError, SSHException):
+        code = -1
+    finally:
+        channel.close()
+    if code < 0:
+        raise LinkLost(f"the connection to {host} broke", hint="the same command goes on")
+    return code, err.decode("utf-8", "replace")
+
+
+def _send_all(channel: Channel, blocks: Iterable[bytes], sent: Callable[[int], None]) -> None:
+    """All of it, as far as the command takes it: one that has ended tells why."""
+    for block in blocks:
+        for at in range(0, len(block), PACKET):
+            piece = block[at : at + PACKET]
+            try:
+                channel.sendall(piece)
+            except TimeoutError:
+                raise
+            except OSError:  # it has ended, or the link has
+                return
+            sent(len(piece))
+    channel.shutdown_write()

@@ -1,0 +1,269 @@
+"""The order in which an image reaches a machine: what it lacks, a batch of layers at a time.
+
+While one batch is on its way, the engine loads the one before. What was loaded is held by an
+image without a use, so that the next attempt, or the next ``push``, begins behind it; what was
+not is a file over there, and is gone on with at its last byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remotenb.errors import (
+    DiskFull,
+    ImageDiffers,
+    LayerDamaged,
+    LinkError,
+    PartialRefused,
+    TransferTaken,
+)
+from remotenb.transfer.archive import PARTIAL, diff_ids, partial_config, written
+from remotenb.transfer.blocks import Ranges, packed
+from remotenb.transfer.parts import batches, held, part_name
+from remotenb.transfer.store import Folder, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from remotenb.lasting import Lasting
+    from remotenb.transfer.archive import Contents, Layer
+    from remotenb.transfer.blocks import Shown
+    from remotenb.transfer.source import Source
+
+BATCH = 256 << 20
+"""Bytes that are loaded at a time, at least: each load costs the engine a moment."""
+FIRST_RANGE, RANGE = 4 << 20, 64 << 20
+"""Bytes of a part: the first is small, to measure the link."""
+WORTH_PACKING = 50e6
+"""Bytes a second; on a faster link gzip costs more time than it saves."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """What a push did."""
+
+    bytes: int = 0
+    """On the link, of layers."""
+    layers: int = 0
+    """That were missing."""
+
+
+class Push:
+    """One image on its way to one machine."""
+
+    def __init__(self, target: Lasting, source: Source, ref: str, shown: Shown) -> None:
+        """``ref`` is the name that it shall have there."""
+        self._target = target
+        self._source = source
+        self._contents: Contents = source.contents
+        self._ref = ref
+        self._shown = shown
+        self._whole = ""
+        self._packs = False
+        self._rate = 0.0
+        self.sent = Sent()
+
+    def run(self) -> Sent:
+        """Bring it there, through every outage; raises a :class:`RemotenbError`."""
+        while True:
+            try:
+                self._attempt()
+            except PartialRefused as error:
+                if self._whole:
+                    raise
+                self._want_whole(f"the engine ({error.message})")
+            except LinkError as error:
+                if not self._source.mend(error):
+                    self._target.mend(error)
+            else:
+                return self.sent
+
+    def _want_whole(self, why: str) -> None:
+        self._whole = why
+        self._target.machine.report.warning(
+            "whole_image",
+            f"{why} takes no parts of an image",
+            "the whole image is sent, with what is there already",
+        )
+
+    def _attempt(self) -> None:
+        """From what is there to the whole image; raises a :class:`LinkError` in between."""
+        store = Store(self._target.machine)
+        images = store.images()
+        if any(one.id == self._contents.id for one in images):
+            store.tag(self._contents.id, self._ref)
+        else:
+            if not self._whole and (why := store.wants_all()):
+                self._want_whole(why)
+            wanted = diff_ids(self._contents.config)
+            have = 0 if self._whole else held((one.diff_ids for one in images), wanted)
+            self._bring(store, have)
+            self._check(store)
+            store.tag(self._partial(), self._ref)
+        store.untag(*store.partials(self._contents.key))
+        store.remove(store.folder(self._contents.key).path)
+
+    def _bring(self, store: Store, have: int) -> None:
+        """Send and load all layers but the lowest ``have``."""
+        missing = self._contents.layers[have:]
+        self.sent.layers = max(self.sent.layers, len(missing))
+        groups = [list(missing)] if self._whole else batches(missing, BATCH)
+        folder = self._folder(store, groups)
+        there = sum(folder.arrived(layer).size for layer in missing)
+        self._shown.begin(there, sum(layer.size for layer in missing))
+        loader = ThreadPoolExecutor(1)
+        try:
+            loads = self._send(store, folder, groups, have, loader)
+            self._shown.end()
+            with self._target.machine.report.step(f"{store.host} loads it"):
+                _raised(loads)
+        except Exception:
+            loader.shutdown(wait=True, cancel_futures=True)  # the next attempt asks what is there
+            raise
+        finally:
+            self._shown.end()
+            loader.shutdown(wait=False, cancel_futures=True)
+
+    def _send(
+        self,
+        store: Store,
+        folder: Folder,
+        groups: Sequence[Sequence[Layer]],
+        have: int,
+        loader: ThreadPoolExecutor,
+    ) -> list[Future[None]]:
+        """Send each batch; its load goes on beside the next one."""
+        loads: list[Future[None]] = []
+        for group in groups:
+            for layer in group:
+                self._carry(store, folder, layer)
+            have += len(group)
+            loads.append(loader.submit(self._load, store, group, have))
+            _raised(one for one in loads if one.done())
+        return loads
+
+    def _folder(self, store: Store, groups: Sequence[Sequence[Layer]]) -> Folder:
+        """Where parts wait; two batches do at a time. Raises :class:`DiskFull` beforehand."""
+        sizes = [sum(layer.size for layer in group) for group in groups]
+        need = max(sum(pair) for pair in zip(sizes, [*sizes[1:], 0], strict=True))
+        folder = store.folder(self._contents.key, need, store.root())
+        there = sum(size for _, size in folder.files)
+        if folder.free + there < need:
+            raise _too_small(store.host, folder.path, folder.free + there, need)
+        if folder.engine_free is not None and folder.engine_free < sum(sizes):
+            raise _too_small(store.host, "its engine", folder.engine_free, sum(sizes))
+        return folder
+
+    def _carry(self, store: Store, folder: Folder, layer: Layer) -> None:
+        """Send what is missing of a layer."""
+        there = folder.arrived(layer)
+        offset, number = there.size, there.following
+        digest = hashlib.sha256()
+        blocks = Ranges(self._source.read(layer, offset))
+        while offset < layer.size:
+            size = min(RANGE if self._rate else FIRST_RANGE, layer.size - offset)
+            file = f"{folder.path}/{part_name(layer, number, offset)}"
+            self._put(store, file, blocks, size, digest, pack=layer.raw)
+            offset, number = offset + size, number + 1
+        whole = not there.size and bool(layer.digest)
+        if whole and layer.digest != f"sha256:{digest.hexdigest()}":
+            store.discard(folder.path, store.folder(self._contents.key).arrived(layer).pieces)
+            raise self._damaged(layer, self._source.said)
+
+    def _put(  # noqa: PLR0913  all but the store by what they are
+        self,
+        store: Store,
+        file: str,
+        blocks: Ranges,
+        size: int,
+        digest: hashlib._Hash,
+        *,
+        pack: bool,
+    ) -> None:
+        """Send a range; the first ones tell whether packing them pays."""
+        self._packs = self._packs or 0 < self._rate < WORTH_PACKING
+        start, before = time.monotonic(), self.sent.bytes
+
+        def seen(block: bytes) -> None:
+            digest.update(block)
+            self._shown.moved(len(block))
+
+        taken = blocks.take(size, seen)
+        packs = pack and self._packs
+        store.put(file, packed(taken) if packs else taken, packed=packs, sent=self._went)
+        if not packs:
+            self._rate = (self.sent.bytes - before) / max(time.monotonic() - start, 1e-3)
+
+    def _went(self, count: int) -> None:
+        self.sent.bytes += count
+
+    def _load(self, store: Store, group: Sequence[Layer], upto: int) -> None:
+        """Let the engine take a batch; ``upto`` layers are there then."""
+        folder = store.folder(self._contents.key)
+        pieces = {layer: folder.arrived(layer).pieces for layer in group}
+        for layer in group:
+            self._verify(store, folder, layer)
+        last = upto == len(self._contents.layers)
+        config, name = self._contents.config, self._partial()
+        if not last:
+            config, name = partial_config(config, upto), f"{name}-{upto}"
+        older = [one for one in store.partials(self._contents.key) if not one.endswith(name)]
+        try:
+            store.load(folder.path, written(config, name, group), pieces)
+        except LayerDamaged:
+            store.remove(folder.path)  # not to be gone on with
+            raise
+        store.discard(folder.path, (piece for one in pieces.values() for piece in one))
+        store.untag(*older)
+
+    def _verify(self, store: Store, folder: Folder, layer: Layer) -> None:
+        there = folder.arrived(layer)
+        if there.size != layer.size:
+            raise TransferTaken(
+                f"another push of {self._ref} to {store.host} goes on",
+                hint="let it end; this one is not needed",
+            )
+        if layer.digest and store.digest(folder.path, there.pieces) != layer.digest:
+            store.discard(folder.path, there.pieces)
+            raise self._damaged(layer, store.host)
+
+    def _check(self, store: Store) -> None:
+        """The image is what it was: by its Id, or by its layers where the store has other Ids."""
+        there = store.find(self._partial())
+        if there is not None and there.id == self._contents.id:
+            return
+        same = there is not None and there.diff_ids == diff_ids(self._contents.config)
+        if not same or "containerd" not in self._whole:
+            store.untag(*store.partials(self._contents.key))
+            raise ImageDiffers(
+                f"{store.host} made another image of {self._ref} "
+                f"({there.id if there else 'none'}, not {self._contents.id})",
+                hint="nothing was named so; please report it",
+            )
+
+    def _partial(self) -> str:
+        return f"{PARTIAL}:{self._contents.key}"
+
+    def _damaged(self, layer: Layer, where: str) -> LayerDamaged:
+        return LayerDamaged(
+            f"layer {layer.number + 1} of {len(self._contents.layers)} of {self._ref} is damaged: "
+            f"{where} has not what its digest says",
+            hint="save the image again, or fetch it again; nothing was named so",
+        )
+
+
+def _raised(loads: Iterable[Future[None]]) -> None:
+    """The error of the first that failed; waits for each."""
+    for one in loads:
+        one.result()
+
+
+def _too_small(host: str, what: str, free: int, need: int) -> DiskFull:
+    return DiskFull(
+        f"{host} has {free >> 20} MiB free for {what}, and {need >> 20} MiB are needed",
+        hint="make room: docker system df shows what fills it",
+    )

@@ -1,0 +1,302 @@
+"""Images that reach the box over SSH alone, and come from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import tarfile
+from functools import partial
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.machines.conftest import did, on, refused
+from tests.rig import archive
+from tests.rig.failures import until
+from tests.rig.images import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.laptop import Event, Laptop
+    from tests.rig.box import Box
+    from tests.rig.lab import Lab
+
+MIB = 1 << 20
+OTHER_DOCKER = "unix:///run/other-docker.sock"
+
+
+def layer(folder: Path, name: str, mib: float) -> Layer:
+    """A layer with a file of random bytes, which no packing makes smaller."""
+    path = folder / f"{name}.tar"
+    content = random.Random(name).randbytes(int(mib * MIB))
+    with tarfile.open(path, "w") as tar:
+        info = tarfile.TarInfo(f"data/{name}")
+        info.size = len(content)
+        tar.addfile(info, BytesIO(content))
+    return Layer(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def saved(folder: Path, name: str, *layers: Layer) -> tuple[Path, str]:
+    """An archive as docker 20 saves it, and the image's id."""
+    file = folder / "image.tar"
+    with file.open("wb") as out:
+        archive.write({name: layers}, out)
+    return file, archive.image_ids({name: layers})[name]
+
+
+def ids(box: Box) -> dict[str, str]:
+    """The images by name, those of the rig left out."""
+    told = box.docker("images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").stdout
+    rows = (line.split() for line in told.splitlines())
+    return {ref: id_ for ref, id_ in rows if not ref.startswith(("nvcr.io/", "busybox:"))}
+
+
+def left(box: Box) -> str:
+    """What lies in the folder of transfers."""
+    return box.run(["ls", "-A", "/home/alice/.local/state/remotenb/transfer"]).stdout
+
+
+def wire_bytes(interface: str) -> int:
+    """What this laptop has sent on it so far."""
+    told = subprocess.run(
+        ["ip", "-j", "-s", "link", "show", interface], check=True, capture_output=True
+    ).stdout
+    sent: int = json.loads(told)[0]["stats64"]["tx"]["bytes"]
+    return sent
+
+
+def pushing(laptop: Laptop, *args: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        laptop.argv(*on(laptop, *args)),
+        env=laptop.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+
+
+def events(process: subprocess.Popen[bytes]) -> list[Event]:
+    out, _ = process.communicate(timeout=60)
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def arrived(box: Box) -> int:
+    """Bytes of layers that lie on the box and are not loaded yet."""
+    script = "cat /home/alice/.local/state/remotenb/transfer/*/* 2>/dev/null | wc -c"
+    return int(box.run(["sh", "-c", script]).stdout)
+
+
+def _more_than(box: Box, least: float) -> bool:
+    return arrived(box) > least
+
+
+def test_an_image_is_loaded_by_its_missing_layers_alone_where_nothing_may_be_forwarded(
+    laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    box.sshd("AllowTcpForwarding no")
+    base, top = layer(tmp_path, "base", 24), layer(tmp_path, "top", 4)
+    file, _ = saved(tmp_path, "team/base:1", base)
+    assert did(laptop, "load", "gpu-box", str(file))["event"] == "pushed"
+
+    file, image = saved(tmp_path, "team/work:1", base, top)
+    before = wire_bytes("lap0")
+    done = did(laptop, "push", "gpu-box", "team/work:1", "--file", str(file))
+    assert (done["id"], done["layers"]) == (image, 1)
+    assert max(done["sent"], wire_bytes("lap0") - before) <= 1.05 * top.tar.stat().st_size
+    assert ids(box)["team/work:1"] == image
+    assert set(ids(box)) == {"team/base:1", "team/work:1"}
+    assert left(box) == ""
+
+    again = did(laptop, "push", "gpu-box", "team/work:1", "--file", str(file), "--tag", "b:2")
+    assert (again["layers"], again["sent"]) == (0, 0)
+    assert ids(box)["b:2"] == image
+
+
+def test_a_push_that_is_cut_three_times_goes_on_where_it_was(
+    lab: Lab, laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    parts = [layer(tmp_path, name, 20) for name in "abc"]
+    file, image = saved(tmp_path, "team/work:1", *parts)
+    lab.wire.set(rate=80e6 / 8)
+    before = wire_bytes("wire0")
+    process = pushing(laptop, "push", "gpu-box-far", "team/work:1", "--file", str(file))
+    for share in (0.2, 0.5, 0.8):
+        least = share * 60 * MIB
+        until(partial(_more_than, box, least), "a part of it", seconds=40)
+        box.signal_sshd("KILL", user="alice")
+    told = events(process)
+    assert told[-1]["event"] == "pushed", told
+    assert [event["code"] for event in told if event["event"] == "warning"] == ["link_lost"] * 3
+    assert told[-1]["sent"] <= 1.1 * file.stat().st_size
+    assert wire_bytes("wire0") - before <= 1.1 * file.stat().st_size
+    assert ids(box) == {"team/work:1": image}
+    assert left(box) == ""
+
+
+def test_a_push_that_was_stopped_goes_on_with_the_same_command(
+    lab: Lab, laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    file, image = saved(tmp_path, "team/work:1", layer(tmp_path, "a", 16), layer(tmp_path, "b", 16))
+    lab.wire.set(rate=80e6 / 8)
+    process = pushing(laptop, "push", "gpu-box-far", "team/work:1", "--file", str(file))
+    until(lambda: arrived(box) > 20 * MIB, "more than a layer", seconds=40)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "team/work:1" not in ids(box)
+    lab.wire.reset()
+    done = did(laptop, "push", "gpu-box", "team/work:1", "--file", str(file))
+    assert done["sent"] < 13 * MIB
+    assert ids(box) == {"team/work:1": image}
+    assert left(box) == ""
+
+
+def test_a_flipped_byte_names_its_layer_and_leaves_no_image(
+    laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    file, _ = saved(tmp_path, "team/work:1", layer(tmp_path, "a", 1), layer(tmp_path, "b", 1))
+    with file.open("r+b") as stream:
+        stream.seek(int(1.5 * MIB))
+        byte = stream.read(1)[0]
+        stream.seek(-1, os.SEEK_CUR)
+        stream.write(bytes([byte ^ 1]))
+    error = refused(laptop, "load", "gpu-box", str(file))
+    assert error["error"] == "LayerDamaged"
+    assert "layer 2 of 2" in error["message"]
+    assert ids(box) == {}
+
+
+REFUSES_PARTS = r"""#!/bin/sh
+# like podman, wants all layers in the archive
+[ "$1" = load ] || exec /usr/bin/docker "$@"
+cat >/tmp/whole.tar
+layers=$(tar -xOf /tmp/whole.tar manifest.json | grep -o '[0-9a-f]*/layer.tar')
+for one in $layers; do
+    tar -tf /tmp/whole.tar "$one" >/dev/null 2>&1 && continue
+    echo "Error: $one: file does not exist" >&2
+    exit 125
+done
+exec /usr/bin/docker load -i /tmp/whole.tar
+"""
+
+
+def test_an_engine_that_wants_all_layers_gets_them_and_it_is_said(
+    laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    base, top = layer(tmp_path, "base", 2), layer(tmp_path, "top", 2)
+    file, _ = saved(tmp_path, "team/base:1", base)
+    did(laptop, "load", "gpu-box", str(file))
+    box.write("/usr/local/bin/docker", REFUSES_PARTS, mode=0o755)
+    try:
+        file, image = saved(tmp_path, "team/work:1", base, top)
+        done = laptop.run(*on(laptop, "load", "gpu-box", str(file)))
+    finally:
+        box.run(["rm", "/usr/local/bin/docker"])
+    assert "whole_image" in [event.get("code") for event in done.events]
+    assert done.events[-1]["layers"] == 2
+    assert ids(box)["team/work:1"] == image
+
+
+def test_a_disk_without_room_is_noticed_before_anything_is_sent(
+    laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    file, _ = saved(tmp_path, "team/work:1", layer(tmp_path, "a", 8))
+    df = "#!/bin/sh\necho x; echo 'disk 9 9 1000 99% /'\n"
+    box.write("/usr/local/bin/df", df, mode=0o755)
+    try:
+        error = refused(laptop, "load", "gpu-box", str(file))
+    finally:
+        box.run(["rm", "/usr/local/bin/df"])
+    assert error["error"] == "DiskFull"
+    assert arrived(box) == 0
+
+
+def test_a_name_that_another_image_has_is_asked_about(
+    laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    file, first = saved(tmp_path, "team/work:1", layer(tmp_path, "a", 1))
+    did(laptop, "load", "gpu-box", str(file))
+    file, second = saved(tmp_path, "team/work:1", layer(tmp_path, "b", 1))
+    assert refused(laptop, "load", "gpu-box", str(file))["error"] == "TagTaken"
+    assert ids(box) == {"team/work:1": first}
+    did(laptop, "load", "gpu-box", str(file), "--yes")
+    assert ids(box)["team/work:1"] == second
+
+
+def test_an_image_is_saved_to_a_file_that_is_whole_or_not_there(
+    lab: Lab, laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    file, image = saved(tmp_path, "team/work:1", layer(tmp_path, "a", 8), layer(tmp_path, "b", 8))
+    did(laptop, "load", "gpu-box", str(file))
+    out = tmp_path / "out.tar"
+    lab.wire.set(rate=80e6 / 8)
+    process = pushing(laptop, "save", "gpu-box-far", "team/work:1", "-o", str(out))
+    part = tmp_path / "out.tar.part"
+    until(lambda: part.exists() and part.stat().st_size > 4 * MIB, "a part of it", seconds=40)
+    box.signal_sshd("KILL", user="alice")
+    until(lambda: part.stat().st_size > 12 * MIB, "more of it", seconds=40)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert not out.exists()
+    lab.wire.reset()
+    done = did(laptop, "save", "gpu-box", "team/work:1", "-o", str(out))
+    assert done["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert (tmp_path / "out.tar.sha256").read_text() == f"{done['sha256']}  out.tar\n"
+    assert not part.exists()
+    assert refused(laptop, "save", "gpu-box", "team/work:1", "-o", str(out))["error"] == "FileTaken"
+    assert left(box) == ""
+
+    box.docker("rmi", "team/work:1")
+    did(laptop, "load", "gpu-box", str(out))
+    assert ids(box) == {"team/work:1": image}
+    with out.open("r+b") as stream:
+        stream.write(b"x")
+    assert "out.tar.sha256" in refused(laptop, "load", "gpu-box", str(out))["message"]
+
+
+@pytest.fixture
+def other_docker(box: Box) -> Iterator[None]:
+    """A second dockerd of the box, which bob's logins use: an open machine, of sorts."""
+    start = (
+        "mkdir -p /var/lib/docker/other && exec dockerd --data-root /var/lib/docker/other "
+        f"--exec-root /run/other-docker --pidfile /run/other-docker.pid -H {OTHER_DOCKER} "
+        "--group docker --bridge none --iptables=false "
+        ">/var/log/other-docker.log 2>&1"
+    )
+    process = subprocess.Popen(box.enter(["sh", "-c", start]))
+    try:
+        box.sshd(f"Match User bob\n  SetEnv DOCKER_HOST={OTHER_DOCKER}")
+        info = ["docker", "-H", OTHER_DOCKER, "info"]
+        until(lambda: box.run(info, check=False).returncode == 0, "a second docker", seconds=30)
+        yield
+    finally:
+        box.run(["sh", "-c", "kill $(cat /run/other-docker.pid)"], check=False)
+        process.wait(20)
+        box.run(["rm", "-rf", "/var/lib/docker/other"])
+
+
+def test_an_image_goes_from_one_machine_to_another_through_the_laptop(
+    lab: Lab, laptop: Laptop, box: Box, tmp_path: Path, other_docker: None
+) -> None:
+    base, top = layer(tmp_path, "base", 8), layer(tmp_path, "top", 8)
+    file, _ = saved(tmp_path, "team/base:1", base)
+    did(laptop, "load", "gpu-box", str(file))
+    file, image = saved(tmp_path, "team/work:1", base, top)
+    did(laptop, "load", "gpu-box-bob", str(file))
+    assert "team/work:1" not in ids(box)
+
+    before = {one for one in laptop.home.rglob("*") if one.is_file()}
+    done = did(laptop, "push", "gpu-box", "team/work:1", "--from", "gpu-box-bob")
+    assert (done["id"], done["layers"]) == (image, 1)
+    assert ids(box)["team/work:1"] == image
+    assert {one for one in laptop.home.rglob("*") if one.is_file()} == before
+    transfers = "/home/bob/.local/state/remotenb/transfer"
+    assert box.run(["ls", "-A", transfers]).stdout == ""
+    missing = refused(laptop, "push", "gpu-box", "team/none:1", "--from", "gpu-box-bob")
+    assert missing["error"] == "ImageMissing"

@@ -1,0 +1,215 @@
+"""An image in archives and in parts: what is written is read again, and cuts lose nothing."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remotenb.errors import ArchiveUnusable
+from remotenb.transfer.archive import Contents, Layer, chosen, entries, partial_config, written
+from remotenb.transfer.blocks import Ranges, packed
+from remotenb.transfer.index import Index
+from remotenb.transfer.parts import arrived, batches, held, part_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BLOBS = (b"low" * 700, b"high" * 900)
+
+
+def digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+IDS = [digest(blob) for blob in BLOBS]
+CONFIG = json.dumps(
+    {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Env": ["SECRET=1"]},
+        "rootfs": {"type": "layers", "diff_ids": IDS},
+    }
+).encode()
+LAYERS = tuple(
+    Layer(number, diff_id, len(blob), diff_id)
+    for number, (diff_id, blob) in enumerate(zip(IDS, BLOBS, strict=True))
+)
+IMAGE = Contents("team/work:1", CONFIG, LAYERS)
+
+
+def joined(present: tuple[Layer, ...] = LAYERS) -> bytes:
+    parts = written(CONFIG, IMAGE.ref, present)
+    return b"".join(BLOBS[one.number] if isinstance(one, Layer) else one for one in parts)
+
+
+def index(archive: bytes) -> Index:
+    return Index(io.BytesIO(archive), len(archive), "x.tar")
+
+
+def tar(files: Mapping[str, bytes | str]) -> bytes:
+    """An archive; a file whose content is text is a link to that."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+                archive.addfile(info)
+            else:
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+def manifest(*layers: str, refs: tuple[str, ...] = ("a:1",)) -> bytes:
+    return json.dumps([{"Config": "c", "RepoTags": list(refs), "Layers": list(layers)}]).encode()
+
+
+def test_what_is_written_is_read_again() -> None:
+    archive = joined()
+    found = index(archive).contents("team/work:1")
+    assert (found.id, found.ref) == (IMAGE.id, IMAGE.ref)
+    assert [(one.diff_id, one.size, one.raw) for one in found.layers] == [
+        (one.diff_id, one.size, True) for one in LAYERS
+    ]
+    extent = index(archive).extent(found.layers[1])
+    assert archive[extent.begin :][: extent.size] == BLOBS[1]
+
+
+def test_an_archive_may_lack_layers_that_it_names() -> None:
+    with tarfile.open(fileobj=io.BytesIO(joined(LAYERS[1:]))) as archive:
+        names = archive.getnames()
+        told = archive.extractfile("manifest.json")
+        assert told is not None
+        (entry,) = entries(told.read())
+    assert [name for name in names if name.endswith("/layer.tar")] == [entry.layers[1]]
+    assert len(entry.layers) == 2
+
+
+def test_what_only_holds_layers_has_nothing_else_of_the_image() -> None:
+    members = json.loads(partial_config(CONFIG, 1))
+    assert members["config"] == {}
+    assert members["rootfs"]["diff_ids"] == IDS[:1]
+
+
+@given(st.integers(0, len(joined()) - 2 * tarfile.BLOCKSIZE - 1))
+def test_an_archive_that_was_cut_off_is_refused(size: int) -> None:
+    with pytest.raises(ArchiveUnusable):
+        index(joined()[:size]).contents("")
+
+
+@pytest.mark.parametrize(
+    ("archive", "why"),
+    [
+        (b"", "no tar"),
+        (b"\0" * 4096, "no manifest"),
+        (b"GIF89a" * 999, "no tar"),
+        (tar({"etc": b"x"}), "docker export"),
+        (tar({"manifest.json": b"{"}), "no JSON"),
+        (tar({"manifest.json": b"[1]"}), "no image"),
+        (tar({"manifest.json": manifest("l"), "c": CONFIG}), "other layers"),
+        (tar({"manifest.json": manifest("l", "m"), "c": CONFIG}), "l is missing"),
+        (tar({"manifest.json": manifest("l", "m"), "c": b"{}"}), "names no layers"),
+        (tar({"manifest.json": manifest("l"), "c": "../../etc/passwd"}), "c is missing"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_a_reason(archive: bytes, why: str) -> None:
+    with pytest.raises(ArchiveUnusable) as failure:
+        index(archive).contents("")
+    assert why in f"{failure.value.message} {failure.value.hint}"
+
+
+def test_a_layer_that_older_dockers_link_to_is_found_and_a_packed_one_is_known() -> None:
+    packed_one = b"\x1f\x8b" + b"?" * 99
+    config = json.dumps({"rootfs": {"diff_ids": [IDS[0], IDS[0], IDS[1]]}}).encode()
+    named = manifest("x/layer.tar", "y/layer.tar", "z")
+    layers: dict[str, bytes | str] = {
+        "x/layer.tar": BLOBS[0],
+        "y/layer.tar": "../x/layer.tar",
+        "z": packed_one,
+    }
+    found = index(tar(layers | {"c": config, "manifest.json": named})).contents("a:1")
+    assert [(one.size, one.raw) for one in found.layers] == [
+        (2100, True),
+        (2100, True),
+        (101, False),
+    ]
+    assert len({one.key for one in found.layers}) == 3
+
+
+def test_an_image_is_chosen_by_the_name_that_is_meant() -> None:
+    two = (*entries(manifest(refs=("docker.io/library/a:1",))), *entries(manifest(refs=("b:1",))))
+    assert chosen(two, "a:1", "x") is two[0]
+    for wanted in ("", "c:1"):
+        with pytest.raises(ArchiveUnusable) as failure:
+            chosen(two, wanted, "x.tar")
+        assert "b:1" in failure.value.hint
+
+
+def test_layers_count_as_held_only_with_the_same_ones_below() -> None:
+    images = [("a", "b"), ("a", "x", "c"), ("b", "c")]
+    assert held(images, ("a", "b", "c")) == 2
+    assert held(images, ("c",)) == 0
+    assert held([], ("a",)) == 0
+
+
+@given(st.lists(st.integers(1, 50)), st.integers(1, 100))
+def test_batches_keep_the_order_and_are_no_smaller_than_told(sizes: list[int], least: int) -> None:
+    layers = [replace(LAYERS[0], number=n, size=size) for n, size in enumerate(sizes)]
+    groups = batches(layers, least)
+    assert [one for group in groups for one in group] == layers
+    assert all(sum(one.size for one in group) >= least for group in groups[:-1])
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 900)), max_size=8))
+def test_no_schedule_of_cuts_and_of_writers_that_come_late_mixes_up_a_layer(
+    attempts: list[tuple[int, int]],
+) -> None:
+    """Each attempt writes so much before its link breaks, and so much when nobody waits for it."""
+    blob, layer = BLOBS[1], LAYERS[1]
+    files: dict[str, bytes] = {"remains": b"?", f"{LAYERS[0].key}.000000.0": BLOBS[0]}
+    late: list[tuple[str, int, int]] = []
+
+    def there() -> bytes:
+        pieces = arrived(((name, len(data)) for name, data in files.items()), layer).pieces
+        return b"".join(files[piece.name][: piece.count] for piece in pieces)
+
+    for now, later in attempts:
+        known = arrived(((name, len(data)) for name, data in files.items()), layer)
+        name = part_name(layer, known.following, known.size)
+        assert name not in files
+        files[name] = blob[known.size : known.size + now]
+        for other, begin, end in late:
+            files[other] = blob[begin:end]
+        late = [(name, known.size, known.size + now + later)]
+        assert blob.startswith(there())
+    for other, begin, end in late:
+        files[other] = blob[begin:end]
+    assert blob.startswith(there())
+
+
+def test_a_part_behind_a_hole_does_not_count() -> None:
+    files = [(part_name(LAYERS[0], 0, 0), 100), (part_name(LAYERS[0], 1, 500), 100)]
+    assert arrived(files, LAYERS[0]).size == 100
+    assert arrived(files, LAYERS[0]).following == 2
+
+
+@given(st.lists(st.binary(min_size=1)), st.lists(st.integers(0, 40)))
+def test_ranges_lose_no_byte(blocks: list[bytes], sizes: list[int]) -> None:
+    ranges, seen = Ranges(iter(blocks)), bytearray()
+    taken = [b"".join(ranges.take(size, seen.extend)) for size in sizes]
+    whole = b"".join(blocks)
+    assert b"".join(taken) == bytes(seen) == whole[: sum(sizes)]
+
+
+def test_packed_blocks_are_gzips() -> None:
+    assert gzip.decompress(b"".join(packed(iter(BLOBS)))) == b"".join(BLOBS)
