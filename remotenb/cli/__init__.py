@@ -54,6 +54,7 @@ SECTIONS = {
         "secrets": "What is kept in this system's keyring.",
     },
     "Machine": {
+        "completion": "Completion for bash, zsh, fish or PowerShell.",
         "doctor": "What is wrong between laptop and notebook, and the cure.",
         "gpus": "The GPUs of HOST, and who computes on them.",
     },
@@ -74,6 +75,19 @@ EXIT_NOT_THE_COMMANDS = 125
 """Of ``exec``, ``shell`` and ``run``, whose other exit codes are what ran over there."""
 
 
+COMPLETING = "_REMOTENB_COMPLETE"
+"""Set by a shell that asks how a line could go on; click's own name for it."""
+
+
+def _complete_host(command: click.Command) -> None:
+    """Every HOST is completed alike."""
+    from remotenb.cli.completion import HostName  # noqa: PLC0415  only for a shell that asks
+
+    for parameter in command.params:
+        if parameter.name == "host":
+            parameter.type = HostName()
+
+
 class LazyGroup(click.Group):
     """Imports a command's module only to run it, so that --help does not wait for paramiko."""
 
@@ -89,6 +103,8 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"remotenb.cli.{next(together, cmd_name)}")
         command = getattr(module, cmd_name, None) or module.command
         assert isinstance(command, click.Command)  # noqa: S101  our own modules
+        if COMPLETING in os.environ:
+            _complete_host(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -112,6 +128,8 @@ def main() -> NoReturn:
     """Run the command line; the exit code is of the contract (docs/reference/exit-codes.md)."""
     logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else it writes to stderr
     as_json = _asks_for_json(sys.argv[1:])
+    if COMPLETING in os.environ:
+        importlib.import_module("remotenb.cli.completion")  # which knows PowerShell
     try:
         result = cli.main(prog_name="remotenb", standalone_mode=False)
         code = result if isinstance(result, int) else 0

@@ -159,6 +159,14 @@ def _with_includes(file: Path, depth: int) -> list[str]:
     return lines
 
 
+def aliases(file: Path) -> list[str]:
+    """The names that ``file`` has a Host block for, and what it includes; no patterns."""
+    lines = _with_includes(file, 0) if file.is_file() else []
+    words = [line.replace("=", " ", 1).split() for line in lines]
+    named = [name for line in words if line and line[0].lower() == "host" for name in line[1:]]
+    return [name.strip('"') for name in named if not set(name) & set("*?!")]
+
+
 def _hops(options: Options, alias: str, depth: int) -> Sequence[str]:
     jump = _first(options, "proxyjump", "none")
     if jump.lower() == "none":
