@@ -62,25 +62,45 @@ class Asker(Protocol):
     """Whoever sits at the terminal."""
 
     def agree(self, question: str) -> bool:
-        """Whether the answer is yes."""
+        """Show a question that wants yes or no."""
 
     def secret(self, prompt: str) -> Secret | None:
-        """Something that is not shown while it is typed; None when nothing was."""
+        """Ask for something that is not shown while it is typed; None when nothing was."""
+
+    def answer(self, prompt: str, *, echo: bool) -> str:
+        """Ask what a server asks; its text is made fit for the terminal."""
+
+    def tell(self, text: str) -> None:
+        """Show what a server says."""
 
 
 class Credentials:
     """The secrets of one command. ``person`` is None where nobody may be asked."""
 
-    def __init__(self, person: Asker | None, warn: Callable[[str, str, str], object]) -> None:
-        """``warn`` takes a code, a message and a hint, as a reporter's ``warning`` does."""
-        self._person = person
+    def __init__(
+        self,
+        person: Asker | None,
+        warn: Callable[[str, str, str], object],
+        *,
+        retry: bool = False,
+    ) -> None:
+        """``warn`` takes a code, a message and a hint, as a reporter's ``warning`` does.
+
+        A ``retry`` that nobody sees may use a kept passphrase, and no other secret.
+        """
+        self.person = None if retry else person
+        self.retry = retry
         self.warn = warn
         self._warned = False
-        self._keyring = Keyring(may_ask=person is not None)
+        self._keyring = Keyring(may_ask=self.person is not None)
+
+    def unattended(self) -> Credentials:
+        """The same where nobody may be asked."""
+        return Credentials(None, self.warn, retry=self.retry)
 
     def find(self, entry: Entry) -> Secret | None:
         """What the keyring has; None also where the keyring cannot be used."""
-        if not _wanted(entry):
+        if (self.retry and entry.kind != "passphrase") or not _wanted(entry):
             return None
         try:
             value = self._keyring.get(entry.service, entry.name)
@@ -91,16 +111,16 @@ class Credentials:
 
     def ask(self, prompt: str) -> Secret | None:
         """What a person types; None where there is nobody, or nothing was typed."""
-        return self._person.secret(prompt) if self._person else None
+        return self.person.secret(prompt) if self.person else None
 
     def proven(self, entry: Entry, secret: Secret) -> None:
         """What a person typed was right: keep it if they agree, which they are asked once."""
-        if self._person is None or not _wanted(entry):
+        if self.person is None or not _wanted(entry):
             return
         try:
             self._keyring.get(entry.service, entry.name)  # only to see whether it works
             question = f"Keep {entry} in this system's keyring (yes/no)? "
-            if self._person.agree(question):
+            if self.person.agree(question):
                 self.keep(entry, secret)
             else:
                 _note(entry, kept=False)
@@ -141,10 +161,7 @@ def noted() -> list[Entry]:
 
 def _noted() -> list[tuple[Entry, dict[str, object]]]:
     found: list[tuple[Entry, dict[str, object]]] = []
-    paths: list[Path] = []
-    with suppress(OSError):
-        paths = list(notes.folder(NOTES).glob("*.json"))
-    for path in paths:
+    for path in notes.all_of(NOTES):
         facts = notes.read(path)
         kind = next((one for one in KINDS if one == facts.get("kind")), None)
         if kind is not None:

@@ -13,7 +13,8 @@
     │  ├─ ProtocolFailed   (passing)        the peer does not talk SSH as we do
     │  ├─ HostKeyUnknown                    nobody is there to be asked
     │  ├─ HostKeyChanged                    or revoked: never go on
-    │  ├─ AuthenticationFailed              no key was accepted
+    │  ├─ AuthenticationFailed              nothing that was shown or said was accepted
+    │  │  └─ LoginNeedsPerson               a password or a second factor, and nobody is there
     │  ├─ KeyUnusable                       a key file that cannot be read
     │  └─ SshConfigError                    ssh_config asks for what we cannot do
     ├─ FarSideError                     4   the machine, its engine, its images
@@ -115,7 +116,11 @@ class HostKeyChanged(LinkError):
 
 
 class AuthenticationFailed(LinkError):
-    """The server accepted none of the keys."""
+    """The server accepted none of the keys, passwords and answers."""
+
+
+class LoginNeedsPerson(AuthenticationFailed):
+    """The server wants a password or a second factor, and nobody is there to be asked."""
 
 
 class KeyUnusable(LinkError):

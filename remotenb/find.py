@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from remotenb.again import decide_again
+from remotenb.credentials import Asker
 from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
 from remotenb.errors import LimitRefused, NoImage, ServerOpen
 from remotenb.jupyter import verify_all
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from remotenb.clock import Clock
     from remotenb.decision import Plan
-    from remotenb.model import Container, Found, Image, Probe, Secret
+    from remotenb.model import Container, Found, Image, Probe
     from remotenb.report import Reporter
     from remotenb.spec import Wish
     from remotenb.ssh.link import Link
@@ -33,14 +34,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class People(Protocol):
+class People(Asker, Protocol):
     """A person at a terminal."""
-
-    def agree(self, question: str) -> bool:
-        """Show a question that wants yes or no."""
-
-    def secret(self, prompt: str) -> Secret | None:
-        """Ask for something that is not shown; None for no answer."""
 
     def choose_image(self, images: Sequence[Image]) -> str | None:
         """Let a person choose; None for no answer."""

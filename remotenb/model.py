@@ -73,6 +73,11 @@ class Host:
     jumps: tuple[Host, ...] = ()
     """ProxyJump, nearest first."""
     proxy_command: str | None = None
+    auth_methods: tuple[str, ...] = ("publickey", "keyboard-interactive", "password")
+    """Those that may be tried, in this order."""
+    password_prompts: int = 3
+    batch_mode: bool = False
+    """Nobody is to be asked for anything."""
 
     @property
     def key_name(self) -> str:

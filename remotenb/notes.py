@@ -10,9 +10,7 @@ from pathlib import Path
 
 def folder(name: str) -> Path:
     """A folder of this user alone; made if need be."""
-    import platformdirs  # noqa: PLC0415  20 ms, which only a connection needs to pay
-
-    path = platformdirs.user_state_path("remotenb", appauthor=False) / name
+    path = _place(name)
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.chmod(0o700)
     return path
@@ -20,11 +18,23 @@ def folder(name: str) -> Path:
 
 def file_for(name: str, subject: str) -> Path:
     """The file of folder ``name`` that is about ``subject``, whatever characters are in it."""
-    return folder(name) / f"{hashlib.sha256(subject.encode()).hexdigest()[:16]}.json"
+    return _place(name) / f"{hashlib.sha256(subject.encode()).hexdigest()[:16]}.json"
+
+
+def all_of(name: str) -> list[Path]:
+    """The files of folder ``name``; none where there is no such folder."""
+    return sorted(_place(name).glob("*.json"))
+
+
+def _place(name: str) -> Path:
+    import platformdirs  # noqa: PLC0415  20 ms, which only a connection needs to pay
+
+    return platformdirs.user_state_path("remotenb", appauthor=False) / name
 
 
 def write(path: Path, facts: object) -> None:
     """Keep ``facts``; whole or not at all."""
+    folder(path.parent.name)
     draft = path.with_suffix(f".{os.getpid()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     with os.fdopen(os.open(draft, flags, 0o600), "w", encoding="utf-8") as stream:

@@ -23,6 +23,7 @@ class Trouble(Enum):
     NOT_YET = "what is needed over there comes by itself"
     SETBACK = "what is needed over there is not as it was; a person may have to mend it"
     FLAPPING = "the link comes, and goes again at once"
+    PERSON = "the login is by password or second factor, which no retry may use"
     FINAL = "trying again cannot help"
 
 
@@ -34,6 +35,7 @@ _KINDS: Final = (
     (errors.HostUnknown, Trouble.NO_NAME),
     (errors.LinkLost, Trouble.NO_LOGIN),
     (errors.ProtocolFailed, Trouble.NO_LOGIN),
+    (errors.LoginNeedsPerson, Trouble.PERSON),
     (errors.AuthenticationFailed, Trouble.REFUSED),
     (errors.KeyUnusable, Trouble.REFUSED),
     (errors.EngineDown, Trouble.NOT_YET),
@@ -90,6 +92,7 @@ class Policy:
     no_name: Schedule = Schedule((1.0,))
     no_login: Schedule = _NO_LOGIN
     refused: Schedule = Schedule((30.0,), person_after=600.0)
+    person: Schedule = Schedule((1.0,), person_after=0.0)
     not_yet: Schedule = Schedule((1.0,) * 120 + (5.0,))
     setback: Schedule = Schedule((2.0, 5.0, 10.0, 15.0), person_after=120.0)
     flapping: Schedule = Schedule((0.0, 0.25, 1.0, 2.0, 5.0, 10.0, 30.0), spread=0.25)
@@ -105,6 +108,7 @@ class Policy:
             Trouble.NO_NAME: self.no_name,
             Trouble.NO_LOGIN: self.no_login,
             Trouble.REFUSED: self.refused,
+            Trouble.PERSON: self.person,
             Trouble.NOT_YET: self.not_yet,
             Trouble.SETBACK: self.setback,
             Trouble.FLAPPING: self.flapping,

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from remotenb import browser
 from remotenb.clock import SystemClock, timestamp
+from remotenb.credentials import Credentials
 from remotenb.errors import LinkError, LinkLost
 from remotenb.find import Find, People
 from remotenb.keep import Keeper, News
@@ -192,13 +193,11 @@ class Connect:
 
     def link(self, *, prompting: bool, dialled: Future[socket.socket] | None = None) -> Link:
         """Connect and log in; a person is asked, and told, only if ``prompting``."""
-        people = self.people if prompting else None
         report = self.report if prompting else Quiet()
         with report.step(f"connecting to {self.host.login}"):
             return open_link(
                 self.host,
-                ask=people.agree if people else None,
-                ask_secret=people.secret if people else None,
+                credentials=Credentials(self.people, report.warning, retry=not prompting),
                 dialled=dialled or (self.dialled if prompting else None),
                 remembered=self.remembered,
             )

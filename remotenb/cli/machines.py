@@ -43,18 +43,18 @@ def on_machine(
     settings = settings_of(host, where, **chosen)
     target = resolved(host, settings)
     first = dialled(target)
+    from remotenb.credentials import Credentials  # noqa: PLC0415  what is only for a login
     from remotenb.machine import Machine  # noqa: PLC0415  paramiko and fabric: 200 ms
     from remotenb.probe import probe  # noqa: PLC0415
     from remotenb.ssh.link import open_link  # noqa: PLC0415
     from remotenb.ssh.remembered import Remembered  # noqa: PLC0415
 
     remembered = Remembered()
-    report, person = reporter(as_json=as_json), people(as_json=as_json)
+    report = reporter(as_json=as_json)
     with nullcontext() if quiet else report.step(f"connecting to {target.login}"):
         link = open_link(
             target,
-            ask=person.agree if person else None,
-            ask_secret=person.secret if person else None,
+            credentials=Credentials(people(as_json=as_json), report.warning),
             dialled=first,
             remembered=remembered,
         )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
+    from rich.status import Status
 
     from remotenb.errors import RemotenbError
     from remotenb.report import Event, Reporter
@@ -41,6 +42,21 @@ def emit(**event: object) -> None:
     line = json.dumps({"event": event.pop("event"), "time": timestamp(), **event})
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+_SPINNING: list[Status] = []
+
+
+@contextmanager
+def no_spinner() -> Iterator[None]:
+    """Meanwhile the terminal is a person's: what turns there would write over their line."""
+    for spinner in _SPINNING:
+        spinner.stop()
+    try:
+        yield
+    finally:
+        for spinner in _SPINNING:
+            spinner.start()
 
 
 class JsonLines:
@@ -74,8 +90,12 @@ class Terminal:
         start = time.monotonic()
         shown = plain(text)
         if self._console.is_terminal:
-            with self._console.status(_escaped(shown) + " …", spinner="dots"):
-                yield
+            with self._console.status(_escaped(shown) + " …", spinner="dots") as spinner:
+                _SPINNING.append(spinner)
+                try:
+                    yield
+                finally:
+                    _SPINNING.remove(spinner)
         else:
             self._say(f"{shown} …")
             yield

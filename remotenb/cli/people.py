@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from remotenb.cli.output import no_spinner
 from remotenb.model import Secret
 from remotenb.text import plain
 
@@ -28,12 +29,13 @@ class Person:
 
     def agree(self, question: str) -> bool:
         """Ask until the answer is yes or no, written out, as ssh does."""
-        while True:
-            click.echo(plain(question), nl=False, err=True)
-            answer = sys.stdin.readline().strip().lower()
-            if answer in {"yes", "no", ""}:
-                return answer == "yes"
-            question = "Please type yes or no: "
+        with no_spinner():
+            while True:
+                click.echo(plain(question), nl=False, err=True)
+                answer = sys.stdin.readline().strip().lower()
+                if answer in {"yes", "no", ""}:
+                    return answer == "yes"
+                question = "Please type yes or no: "
 
     def line(self, prompt: str) -> str:
         """Ask for a word that may be seen; empty for none."""
@@ -41,10 +43,26 @@ class Person:
 
     def secret(self, prompt: str) -> Secret | None:
         """Ask for something that is not shown."""
-        answer = click.prompt(
-            plain(prompt).rstrip(": "), default="", hide_input=True, show_default=False, err=True
-        )
+        answer = self.answer(prompt, echo=False)
         return Secret(answer) if answer else None
+
+    def answer(self, prompt: str, *, echo: bool) -> str:
+        """Ask in these words; nothing typed is the empty string."""
+        with no_spinner():
+            answer: str = click.prompt(
+                plain(prompt),
+                default="",
+                show_default=False,
+                hide_input=not echo,
+                prompt_suffix="",
+                err=True,
+            )
+        return answer
+
+    def tell(self, text: str) -> None:
+        """Show what a server says; escape sequences are taken out."""
+        with no_spinner():
+            click.echo(plain(text).rstrip(), err=True)
 
     def choose_image(self, images: Sequence[Image]) -> str | None:
         """Show the box's images by number; nothing chosen is None."""

@@ -257,7 +257,30 @@ def _host(name: str, options: Options, jumps: tuple[Host, ...], identity_file: P
         connect_timeout=_seconds(timeout) or 10.0,
         jumps=jumps,
         proxy_command=None if proxy.lower() == "none" else proxy,
+        auth_methods=_auth_methods(options),
+        password_prompts=_prompts(options),
+        batch_mode=_yes(options, "batchmode"),
     )
+
+
+def _auth_methods(options: Options) -> tuple[str, ...]:
+    """The user's order of what is switched on."""
+    switches = {
+        "publickey": "pubkeyauthentication",  # also unbound and host-bound, which are on too
+        "keyboard-interactive": "kbdinteractiveauthentication",
+        "password": "passwordauthentication",
+    }
+    preferred = _first(options, "preferredauthentications", ",".join(switches)).lower().split(",")
+    return tuple(
+        one
+        for one in preferred
+        if one in switches and _first(options, switches[one], "yes").lower() not in {"no", "false"}
+    )
+
+
+def _prompts(options: Options) -> int:
+    text = _first(options, "numberofpasswordprompts", "3")
+    return int(text) if re.fullmatch(r"[0-9]{1,3}", text) else 3
 
 
 def own_known_hosts() -> Path:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Self
 from fabric import Config, Connection
 from paramiko import ProxyCommand, SSHClient, SSHConfig
 
+from remotenb.credentials import Credentials
 from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable
-from remotenb.ssh import shell
+from remotenb.ssh import refusal, shell
 from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
 from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
@@ -29,12 +30,12 @@ from remotenb.text import one_line, tail
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
 
     from paramiko import Channel
 
-    from remotenb.model import Host, Secret
+    from remotenb.model import Host
 
 OUTPUT_LIMIT = 8 << 20
 """Bytes of a script's output that are kept; more than this is not ours."""
@@ -128,6 +129,8 @@ class Link:
         completed = script.output(out)
         if completed is None and not self.alive:
             raise LinkLost(f"the connection to {self.host.name} broke", hint="connect again")
+        if completed is None and re.search(rb"[Pp]assword (change required|.*expired)", out + err):
+            raise refusal.expired(self.host)
         if completed is None:
             raise ShellUnusable(
                 f"the login shell of {self.host.login} did not run sh: "
@@ -196,23 +199,24 @@ def _talk(
 def open_link(
     host: Host,
     *,
-    ask: Callable[[str], bool] | None = None,
-    ask_secret: Callable[[str], Secret | None] | None = None,
+    credentials: Credentials | None = None,
     dialled: Future[socket.socket] | None = None,
     remembered: Remembered | None = None,
 ) -> Link:
-    """Connect and log in; ``ask`` and ``ask_secret`` reach a person, None where there is none.
+    """Connect and log in; ``credentials`` have secrets, and reach a person if there is one.
+
+    Without them it is as in a retry: keys alone, and passphrases that are kept.
 
     ``dialled`` is the TCP connection to the first hop, begun before; ``remembered`` is what the
     session's earlier logins left, and takes what this one leaves. Raises a :class:`LinkError`.
     """
-    people = {"ask": ask, "ask_secret": ask_secret}
+    given = credentials or Credentials(None, _untold, retry=True)
     memory = remembered or Remembered()
     hops = (*host.jumps, host)
     connection: Connection | None = None
     try:
         for hop in hops:
-            connection = _connection(hop, connection, people, memory)
+            connection = _connection(hop, connection, given, memory)
             with reported(hop):
                 _open(connection, hop, dialled if hop is hops[0] else None)
     except BaseException:
@@ -220,6 +224,10 @@ def open_link(
         raise
     assert connection is not None  # noqa: S101  hops is never empty
     return Link(host, connection)
+
+
+def _untold(*_warning: str) -> None:
+    """Where nobody is asked, nothing is kept, and there is nothing to warn of."""
 
 
 def _expanded(command: str, host: Host) -> str:
@@ -243,7 +251,7 @@ def _open(connection: Connection, host: Host, dialled: Future[socket.socket] | N
 
 
 def _connection(
-    host: Host, gateway: Connection | None, people: Mapping[str, object], memory: Remembered
+    host: Host, gateway: Connection | None, credentials: Credentials, memory: Remembered
 ) -> Connection:
     known = KnownHosts(host)
 
@@ -266,14 +274,11 @@ def _connection(
             "auth_timeout": max(host.connect_timeout, 10.0),
             "channel_timeout": host.connect_timeout,
             "transport_factory": transport,
-            "auth_strategy": Login(
-                host,
-                ask_secret=people["ask_secret"],  # type: ignore[arg-type]
-                remembered=memory,
-            ),
+            "auth_strategy": Login(host, credentials, memory),
         },
     )
     client: SSHClient = connection.client
-    files = HostKeyPolicy(host, known, ask=people["ask"])  # type: ignore[arg-type]
+    person = None if host.batch_mode else credentials.person
+    files = HostKeyPolicy(host, known, ask=person.agree if person else None)
     client.set_missing_host_key_policy(SessionHostKeys(host, known, files, memory))
     return connection

@@ -1,291 +1,229 @@
-"""Which keys to show to the server, in which order, and what to say when none is accepted.
+"""Logging in: the methods in the user's order, the key that worked last time first.
 
-The seam for other ways to log in is paramiko's own: an object with ``authenticate(transport)``.
-Without a person nothing here asks or waits for one; :class:`Remembered` has what one gave before.
+The seam is paramiko's own: an object with ``authenticate(transport)``. Without a person nothing
+here asks or waits for one; :class:`Remembered` has what one gave before. sshd may want several
+methods one after another (``AuthenticationMethods``), and ends the connection after six tries.
 """
 
 from __future__ import annotations
 
-import base64
-import os
-import socket
-import threading
-from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
+import logging
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from paramiko import Agent, PKey, SSHException
-from paramiko.pkey import UnknownKeyType
+from paramiko import SSHException
 from paramiko.ssh_exception import (
     AuthenticationException,
     BadAuthenticationType,
     PartialAuthentication,
 )
 
-from remotenb.errors import AuthenticationFailed, KeyUnusable, LinkError
+from remotenb.ssh import keys, refusal
+from remotenb.ssh.answers import Answers, NoAnswer
+from remotenb.ssh.offers import Offer, Offers
+from remotenb.ssh.refusal import Refusal, Tried
 from remotenb.ssh.remembered import Remembered
-from remotenb.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from paramiko import Message, Transport
+    from remotenb.credentials import Credentials
+    from remotenb.model import Host
+    from remotenb.ssh.transport import Transport
 
-    from remotenb.model import Host, Secret
+logger = logging.getLogger(__name__)
 
-PASSPHRASE_TRIES = 3
-MAX_KEYS = 6
-"""sshd's MaxAuthTries: showing more keys than this ends the connection."""
-AGENT_TIMEOUT_S = 10.0
-TOUCH_TIMEOUT_S = 60.0
-"""For an agent's answer where a person may have to confirm it, or to touch a key."""
+MAX_TRIES = 6
+"""sshd's MaxAuthTries: one more than this many failures is never tried."""
 
 
-class AgentHangs(SSHException):
-    """It took longer than it may: it is locked, or waits for somebody."""
+class Outcome(Enum):
+    """Of one try."""
 
-    def __init__(self) -> None:
-        super().__init__("the agent does not answer")
-
-
-class PatientAgent(Agent):
-    """Waits for an answer so long and no longer; after that, never again."""
-
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
-        self._hangs = False
-        try:
-            super().__init__()
-        except BaseException:
-            self.close()
-            raise
-
-    def _connect(self, conn: object) -> None:
-        if isinstance(conn, socket.socket):  # so that the thread below has an end
-            conn.settimeout(self._patience)
-        super()._connect(conn)  # type: ignore[misc]
-
-    def _send_message(self, msg: Message) -> tuple[int, Message]:
-        """In a thread: Windows' agents are pipes and windows, which know no timeout."""
-        if self._hangs:
-            raise AgentHangs
-        answer: Future[tuple[int, Message]] = Future()
-        threading.Thread(target=self._ask, args=(msg, answer), daemon=True).start()
-        try:
-            return answer.result(self._patience + 1)
-        except TimeoutError:
-            self._hangs = True
-            raise AgentHangs from None
-
-    def _ask(self, msg: Message, answer: Future[tuple[int, Message]]) -> None:
-        try:
-            answer.set_result(super()._send_message(msg))  # type: ignore[misc]
-        except Exception as error:  # noqa: BLE001  raised where it is waited for
-            answer.set_exception(error)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A key that did not help, and why."""
-
-    key: str
-    reason: str
+    IN = auto()
+    MORE = auto()
+    """It was right, and the server wants another method too."""
+    REFUSED = auto()
 
 
 class Login:
-    """Public keys: the agent's that ssh_config names, the files, the agent's others.
-
-    A key file with a passphrase comes last, since it costs a person's time.
-    """
+    """One login to one host, which may be a jump host."""
 
     def __init__(
-        self,
-        host: Host,
-        *,
-        ask_secret: Callable[[str], Secret | None] | None,
-        remembered: Remembered | None = None,
+        self, host: Host, credentials: Credentials, remembered: Remembered | None = None
     ) -> None:
         self._host = host
-        self._ask_secret = ask_secret
-        self._unlocked = (remembered or Remembered()).keys
-        self._agent_timeout = TOUCH_TIMEOUT_S if ask_secret else AGENT_TIMEOUT_S
-        self._refusals: list[Refusal] = []
-        self._methods: tuple[str, ...] = ()
-        self._unusable: KeyUnusable | None = None
-        self._agent: PatientAgent | None = None
-        self._agent_hangs = False
+        self._credentials = credentials.unattended() if host.batch_mode else credentials
+        self._memory = remembered or Remembered()
+        self._answers = Answers(host, self._credentials)
+        self._shown: set[bytes] = set()
+        self._tried = Tried()
+        self._offers = Offers(host, self._credentials, self._memory.keys, self._tried)
 
     def authenticate(self, transport: Transport) -> None:
         """Log in, or raise :class:`AuthenticationFailed` or :class:`KeyUnusable`."""
+        if self._credentials.retry and self._host.login in self._memory.by_person:
+            raise refusal.needs_person(self._host, "what you typed")
         try:
-            self._show_keys(transport)
+            while (outcome := self._lap(transport)) is Outcome.MORE:
+                self._tried.partly = True
         finally:
-            if self._agent is not None:
-                self._agent.close()
+            self._offers.close()
+        if outcome is Outcome.REFUSED:
+            raise self._failure(transport)
+        if self._answers.by_person:
+            self._memory.by_person.add(self._host.login)
+        self._keep()
 
-    def _show_keys(self, transport: Transport) -> None:
-        shown: set[bytes] = set()
-        for name, key in self._keys():
-            if key.asbytes() in shown or len(shown) == MAX_KEYS:
-                continue
-            shown.add(key.asbytes())
-            if self._accepted(transport, name, key):
-                return
-            if not transport.is_active():
-                break
-        raise self._failure()
+    def _keep(self) -> None:
+        """The login is through: what a person typed was right."""
+        self._answers.succeeded()
+        self._offers.keep()
 
-    def _accepted(self, transport: Transport, name: str, key: PKey) -> bool:
+    def _lap(self, transport: Transport) -> Outcome:
+        """Each method that the server takes, until one of them does something."""
+        tries = {
+            "publickey": self._keys,
+            "keyboard-interactive": self._interactive,
+            "password": self._password,
+        }
+        for method in self._host.auth_methods:
+            if method != "publickey" and self._let_in_anyway(transport):
+                return Outcome.IN
+            if self._takes(transport, method):
+                outcome = tries[method](transport)
+                if outcome is not Outcome.REFUSED:
+                    return outcome
+        return Outcome.REFUSED
+
+    def _let_in_anyway(self, transport: Transport) -> bool:
+        """Ask which methods there are, if the server has not said; it may want none."""
+        if transport.login.allowed is not None:
+            return False
+        return self._try(lambda: transport.auth_none(self._host.user)) is Outcome.IN
+
+    def _takes(self, transport: Transport, method: str) -> bool:
+        """Whether the server may take ``method``, as far as it has said."""
+        allowed = transport.login.allowed
+        return transport.is_active() and (allowed is None or method in allowed)
+
+    def _try(self, call: Callable[[], list[str]]) -> Outcome:
+        """One question to the server; raises what is not its answer."""
         try:
-            missing = transport.auth_publickey(self._host.user, key)
-        except (BadAuthenticationType, PartialAuthentication) as error:
-            self._methods = tuple(error.allowed_types)
-            if isinstance(error, PartialAuthentication):
-                raise self._more_is_wanted() from None
-            self._refusals.append(Refusal(name, "the server takes no keys"))
+            missing = call()
+        except PartialAuthentication:
+            return Outcome.MORE
+        except BadAuthenticationType:
+            return Outcome.REFUSED
         except AuthenticationException as error:
-            self._refusals.append(Refusal(name, one_line(str(error)).rstrip(".").lower()))
-        except SSHException as error:
-            self._refuse(name, error)
-        else:
-            if missing:
-                self._methods = tuple(missing)
-                raise self._more_is_wanted()
-            return True
-        return False
+            logger.info("%s: %s", self._host.login, error)
+            self._tried.failures += 1
+            return Outcome.REFUSED
+        return Outcome.MORE if missing else Outcome.IN
 
-    def _refuse(self, name: str, error: SSHException) -> None:
-        self._agent_hangs |= isinstance(error, AgentHangs)
-        self._refusals.append(Refusal(name, one_line(str(error))))
+    # keys
 
-    def _keys(self) -> Iterator[tuple[str, PKey]]:
-        agent = {key.asbytes(): key for key in self._agent_keys()}
-        locked: list[Path] = []
-        for file in self._host.identity_files:
-            in_agent = agent.get(_public_blob(file) or b"")
-            key = in_agent or self._again(file) or self._load(file, locked)
-            if key is not None:
-                yield str(file), key
-        if not self._host.identities_only:
-            yield from (("agent's " + _name(key), key) for key in agent.values())
-        for file in locked:
-            key = self._unlock(file)
-            if key is not None:
-                yield str(file), key
-
-    def _agent_keys(self) -> tuple[PKey, ...]:
-        agent = self._host.identity_agent or "SSH_AUTH_SOCK"
-        if agent.lower() == "none":
-            return ()
-        if agent != "SSH_AUTH_SOCK":  # paramiko knows no other way to name one
-            os.environ["SSH_AUTH_SOCK"] = str(Path(agent).expanduser())
-        try:
-            self._agent = PatientAgent(self._agent_timeout)
-            return tuple(self._agent.get_keys())
-        except AgentHangs as error:
-            self._refuse("the agent", error)
-            return ()
-        except (SSHException, OSError, ValueError):  # an agent that is dead, or none at all
-            return ()
-
-    def _again(self, file: Path) -> PKey | None:
-        """The key of ``file`` if a person unlocked it before; its certificate may be new."""
-        key = self._unlocked.get(file)
-        return key and self._with_certificate(key)
-
-    def _load(self, file: Path, locked: list[Path]) -> PKey | None:
-        """The key in ``file``; one with a passphrase is put on ``locked`` instead."""
-        if not file.is_file():
-            return None
-        try:
-            return self._with_certificate(PKey.from_path(file))
-        except TypeError:  # what cryptography says when a password is wanted
-            locked.append(file)
-        except (ValueError, OSError, UnknownKeyType, SSHException) as error:
-            self._cannot_use(file, _why_unusable(file, error))
-        return None
-
-    def _unlock(self, file: Path) -> PKey | None:
-        if self._ask_secret is None:
-            self._cannot_use(file, "it has a passphrase, and there is no terminal to ask for it")
-            return None
-        for _ in range(PASSPHRASE_TRIES):
-            passphrase = self._ask_secret(f"Passphrase for {file}: ")
-            if passphrase is None:
+    def _keys(self, transport: Transport) -> Outcome:
+        """One key after another; of those that have a passphrase, only what the server takes."""
+        for offer in self._offers:
+            if not self._takes(transport, "publickey") or self._tried.failures >= self._most():
                 break
-            try:
-                key = self._unlocked[file] = _decrypted(file, passphrase)
-            except (ValueError, SSHException):  # the wrong one: ask again
+            if offer.blob in self._shown:
                 continue
-            return self._with_certificate(key)
-        self._cannot_use(file, "its passphrase was not given")
-        return None
+            outcome = self._show(transport, offer)
+            if outcome is not Outcome.REFUSED:
+                self._offers.remember(offer)
+                return outcome
+        return Outcome.REFUSED
 
-    def _with_certificate(self, key: PKey) -> PKey:
-        for certificate in self._host.certificate_files:
+    def _most(self) -> int:
+        """Of tries with keys; one is left for a password, if somebody can give it."""
+        return MAX_TRIES - bool(self._credentials.person)
+
+    def _show(self, transport: Transport, offer: Offer) -> Outcome:
+        try:
+            if offer.locked and not self._would_take(transport, offer):
+                return Outcome.REFUSED
+            if (key := offer.get()) is None:
+                return Outcome.REFUSED
+            self._shown.add(key.asbytes())
+            outcome = self._try(lambda: transport.auth_publickey(self._host.user, key))
+        except SSHException as error:  # it cannot sign: an agent that hangs, or has lost it
+            self._tried.refused(offer.name, error)
+            return Outcome.REFUSED
+        if outcome is Outcome.REFUSED:
+            self._refused(transport, offer)
+        return outcome
+
+    def _would_take(self, transport: Transport, offer: Offer) -> bool:
+        """Before a person is asked for a passphrase: is it of any use?"""
+        if offer.blob is None:
+            return True
+        self._shown.add(offer.blob)
+        kind = keys.type_of(offer.blob)
+        try:
+            takes = transport.login.would_take(self._host.user, kind, offer.blob)
+        except AuthenticationException:
+            takes = False
+            self._tried.failures += 1
+        if not takes:
+            self._refused(transport, offer)
+        return takes
+
+    def _refused(self, transport: Transport, offer: Offer) -> None:
+        takes_keys = "publickey" in (transport.login.allowed or ("publickey",))
+        words = "authentication failed" if takes_keys else "the server takes no keys"
+        self._tried.refusals.append(Refusal(offer.name, words))
+
+    # people
+
+    def _password(self, transport: Transport) -> Outcome:
+        def call() -> list[str]:
+            password = self._answers.password(transport.banner_text)
+            return transport.login.auth_password(self._host.user, password.reveal())
+
+        outcome = self._ask(transport, "password", call)
+        if transport.login.change_wanted:
+            raise refusal.expired(self._host)
+        return outcome
+
+    def _interactive(self, transport: Transport) -> Outcome:
+        def call() -> list[str]:
+            transport.login.answer = lambda said: self._answers.answer(said, transport.banner_text)
+            return transport.login.send_interactive(self._host.user)
+
+        return self._ask(transport, "keyboard-interactive", call)
+
+    def _ask(self, transport: Transport, method: str, call: Callable[[], list[str]]) -> Outcome:
+        """As often as the server, the account and the person bear it."""
+        while self._takes(transport, method) and self._tried.failures < MAX_TRIES:
+            if not self._answers.possible:
+                self._tried.unasked.append(method)
+                break
+            asked_before = self._answers.by_person
+            self._answers.by_person = False
             try:
-                key.load_certificate(str(certificate))
-            except (ValueError, OSError, SSHException):  # another key's, or not there
-                continue
-        return key
+                outcome = self._try(call)
+            except NoAnswer:
+                self._tried.unanswered = True
+                break
+            except (EOFError, OSError):  # it hung up while somebody typed
+                return Outcome.REFUSED
+            asked = self._answers.by_person
+            self._answers.by_person |= asked_before
+            if outcome is not Outcome.REFUSED:
+                return outcome
+            if not asked:  # refused before a question: it is switched on, and has none
+                break
+            self._answers.refused()
+        return Outcome.REFUSED
 
-    def _cannot_use(self, file: Path, why: str) -> None:
-        hint = f"put it into your agent: ssh-add {file}"
-        if "passphrase" not in why:
-            hint = "name the right key with IdentityFile in ssh_config"
-        self._unusable = self._unusable or KeyUnusable(f"the key {file}: {why}", hint=hint)
-        self._refusals.append(Refusal(str(file), why))
-
-    def _failure(self) -> LinkError:
-        if self._unusable is not None:
-            return self._unusable
-        login = self._host.login
-        hint = f"put your key there with: ssh-copy-id {self._host.name}"
-        if self._methods and "publickey" not in self._methods:
-            hint = f"{login} takes only {', '.join(self._methods)}; ask its administrator for keys"
-        if not self._refusals:
-            return AuthenticationFailed(
-                f"no key to log in to {login} with", hint=f"ssh-keygen -t ed25519, then {hint}"
-            )
-        if self._agent_hangs:
-            hint = "is your agent locked, or waiting for you to confirm or touch something?"
-        tried = "; ".join(f"{r.key}: {r.reason}" for r in self._refusals)
-        return AuthenticationFailed(f"{login} accepted none of your keys ({tried})", hint=hint)
-
-    def _more_is_wanted(self) -> AuthenticationFailed:
-        return AuthenticationFailed(
-            f"{self._host.login} accepted the key and wants more: {', '.join(self._methods)}",
-            hint="remotenb cannot give a second factor yet; ask for a login by key alone",
+    def _failure(self, transport: Transport) -> Exception:
+        return refusal.why(
+            self._host,
+            self._tried,
+            self._answers,
+            allowed=transport.login.allowed if transport.is_active() else (),
+            cut_off=not transport.is_active(),
+            attended=self._credentials.person is not None,
         )
-
-
-def _decrypted(file: Path, passphrase: Secret) -> PKey:
-    # cryptography wants bytes, whatever paramiko's stubs say
-    return PKey.from_path(file, passphrase.reveal().encode())  # type: ignore[arg-type]
-
-
-def _name(key: PKey) -> str:
-    return str(getattr(key, "comment", "") or key.get_name())
-
-
-def _public_blob(file: Path) -> bytes | None:
-    """The public half of a key file, from the ``.pub`` beside it; None when there is none."""
-    try:
-        fields = Path(f"{file}.pub").read_text(encoding="utf-8").split()
-        return PKey.from_type_string(fields[0], base64.b64decode(fields[1])).asbytes()
-    except (OSError, ValueError, IndexError, SSHException, UnknownKeyType):
-        return None
-
-
-def _why_unusable(file: Path, error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return "it cannot be read: permission denied"
-    if isinstance(error, UnknownKeyType):
-        return "a key of a type that is not supported; use ed25519"
-    start = file.read_bytes()[:400] if not isinstance(error, OSError) else b""
-    if start.startswith((b"ssh-", b"ecdsa-")):
-        return "that is the public half; name the file without .pub"
-    if start.startswith(b"PuTTY-User-Key-File"):
-        return "a PuTTY key; export it as an OpenSSH key with PuTTYgen first"
-    return f"it is not a private key ({one_line(str(error), 80)})"

@@ -24,6 +24,8 @@ class Remembered:
     def __init__(self) -> None:
         self.keys: dict[Path, PKey] = {}
         """Key files whose passphrase was given, decrypted."""
+        self.by_person: set[str] = set()
+        """Logins to which a person gave a password or an answer, so that no retry can do it."""
         self.host_keys: dict[str, PKey] = {}
         """The last key of each host that was found right."""
 

@@ -2,46 +2,169 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING
+import queue
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
-from paramiko import Message, PKey, SSHException
+from paramiko import AuthenticationException, Message, SSHException
 from paramiko.auth_handler import AuthOnlyHandler
-from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_SERVICE_REQUEST
+from paramiko.common import (
+    cMSG_CHANNEL_REQUEST,
+    cMSG_SERVICE_REQUEST,
+    cMSG_USERAUTH_INFO_RESPONSE,
+)
 from paramiko.transport import ServiceRequestingTransport
 
 if TYPE_CHECKING:
     import socket
+    import threading
+    from collections.abc import Callable, Sequence
 
     from paramiko import Channel
+
+GRACE_S = 180.0
+"""For what a person, or their telephone, has to do; sshd's own LoginGraceTime is 120 s."""
+PROMPTS_LIMIT = 32
 
 WINDOW_BYTES = 8 << 20
 """Of a channel: more than OpenSSH's 2 MiB pays on long paths, more than 16 MiB does not."""
 
 
-class _AuthHandler(AuthOnlyHandler):
-    """paramiko makes the event to wait for after it has sent the request.
+class Round(NamedTuple):
+    """What the server asks at once in keyboard-interactive; its text is the server's own."""
 
-    An answer that comes before that is missed, and the login hangs; so the event is made
-    before, and what paramiko assigns later is passed over.
+    title: str
+    instructions: str
+    prompts: tuple[tuple[str, bool], ...]
+    """Each with whether what is typed may be seen."""
+
+
+class AuthHandler(AuthOnlyHandler):
+    """paramiko's, with what it leaves out.
+
+    paramiko makes the event to wait for after it has sent the request: an answer that comes before
+    that is missed, and the login hangs. It calls for a person's answers in the transport's thread,
+    where Ctrl-C does not reach them. It forgets which methods the server would take, and knows
+    neither the request to change a password nor the question whether a key would do. So whatever
+    the server says goes through a queue, which the thread that logs in reads.
     """
 
-    _event: threading.Event | None = None
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+        self._said: queue.SimpleQueue[Round | None] = queue.SimpleQueue()
+        self._over = False
+        self._key_would_do = False
+        self.allowed: tuple[str, ...] | None = None
+        """The methods that may go on, as the server said last; None before it did."""
+        self.change_wanted = False
+        """The password was right, and has expired."""
+        self.answer: Callable[[Round], Sequence[str]] = _nobody
+        """Answers each round; what it raises ends the login's attempt."""
 
-    @property
-    def auth_event(self) -> threading.Event | None:
-        """Set when the server has answered."""
-        return self._event
-
-    @auth_event.setter
-    def auth_event(self, _late: threading.Event | None) -> None:
-        return
-
-    def auth_publickey(self, username: str, key: PKey) -> list[str]:  # type: ignore[override]
-        """Show one key; the methods that are still missing."""
-        self._event = threading.Event()
-        missing: list[str] = super().auth_publickey(username, key)
+    def send_auth_request(
+        self, username: str, method: str, finish_message: Callable[[Message], None] | None = None
+    ) -> list[str]:
+        """Ask to be let in by ``method``, and wait; the methods that are still missing."""
+        self._over = self._key_would_do = self.change_wanted = False
+        finish = finish_message or _nothing_more
+        missing: list[str] = super().send_auth_request(username, method, finish)
         return missing
+
+    def send_interactive(self, username: str) -> list[str]:
+        """Begin keyboard-interactive; each round goes to :attr:`answer`."""
+
+        def finish(message: Message) -> None:
+            message.add_string("")  # a language, which nobody sends
+            message.add_string("")  # no wish for a certain device
+
+        return self.send_auth_request(username, "keyboard-interactive", finish)
+
+    def wait_for_response(self, event: threading.Event) -> list[str]:
+        """Answer what the server asks, until it has decided."""
+        deadline = time.monotonic() + (self.transport.auth_timeout or GRACE_S)
+        while not self._over and self.transport.is_active():
+            if time.monotonic() > deadline:
+                raise AuthenticationException("the server did not answer the login in time")
+            try:
+                said = self._said.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if said is not None:
+                self._respond(said)
+                deadline = time.monotonic() + GRACE_S
+        event.set()
+        missing: list[str] = super().wait_for_response(event)
+        return missing
+
+    def would_take(self, username: str, key_type: str, blob: bytes) -> bool:
+        """Whether the server would take a key of which only the public half is at hand."""
+
+        def finish(message: Message) -> None:
+            message.add_boolean(False)  # noqa: FBT003  the protocol's: no signature
+            message.add_string(key_type)
+            message.add_string(blob)
+
+        try:
+            self.send_auth_request(username, "publickey", finish)
+        except AuthenticationException:
+            if not self._key_would_do:
+                raise
+        return self._key_would_do
+
+    def _respond(self, said: Round) -> None:
+        response = Message()
+        response.add_byte(cMSG_USERAUTH_INFO_RESPONSE)
+        answers = self.answer(said)
+        response.add_int(len(answers))
+        for answer in answers:
+            response.add_string(answer)
+        # paramiko's own way to send; its stubs leave it out
+        self.transport._send_message(response)  # type: ignore[attr-defined]  # noqa: SLF001
+
+    # in the transport's thread
+
+    def _end(self) -> None:
+        self._over = True
+        self._said.put(None)
+
+    def _parse_userauth_success(self, m: Message) -> None:
+        super()._parse_userauth_success(m)  # type: ignore[misc]
+        self._end()
+
+    def _parse_userauth_failure(self, m: Message) -> None:
+        start = m.packet.tell()
+        self.allowed = tuple(m.get_list())
+        m.packet.seek(start)
+        super()._parse_userauth_failure(m)  # type: ignore[misc]
+        self._end()
+
+    def _parse_userauth_info_request(self, m: Message) -> None:
+        """Message 60, which means three things, by what was asked for."""
+        if self.auth_method == "publickey":
+            self._key_would_do = True
+            self._end()
+        elif self.auth_method == "password":
+            self.change_wanted = True
+            self._end()
+        else:
+            self._said.put(_round(m))
+
+
+def _round(m: Message) -> Round:
+    title, instructions = m.get_text(), m.get_text()
+    m.get_binary()  # a language, which nobody sends
+    count = m.get_int()
+    if count > PROMPTS_LIMIT:
+        raise SSHException(f"the server asks {count} questions at once")
+    return Round(title, instructions, tuple((m.get_text(), m.get_boolean()) for _ in range(count)))
+
+
+def _nobody(_said: Round) -> Sequence[str]:
+    raise AuthenticationException("the server asks, and nobody is there to answer")
+
+
+def _nothing_more(_message: Message) -> None:
+    """Some methods say no more than their name."""
 
 
 class Transport(ServiceRequestingTransport):
@@ -69,9 +192,23 @@ class Transport(ServiceRequestingTransport):
         wanted = [sign for t in types for sign in _signatures(t) if sign in security.key_types]
         security.key_types = (*wanted, *(t for t in security.key_types if t not in wanted))
 
-    def get_auth_handler(self) -> _AuthHandler:
+    def get_auth_handler(self) -> AuthHandler:
         """One that misses no answer."""
-        return _AuthHandler(self)
+        return AuthHandler(self)
+
+    @property
+    def banner_text(self) -> str:
+        """What sshd said before the login; as it came, so not fit for a terminal."""
+        return (self.get_banner() or b"").decode("utf-8", "replace")
+
+    @property
+    def login(self) -> AuthHandler:
+        """What logs in, once the login service has been asked for."""
+        if not self._service_requested:
+            self.ensure_session()
+        handler = self.auth_handler
+        assert isinstance(handler, AuthHandler)  # noqa: S101  see get_auth_handler
+        return handler
 
     def ensure_session(self) -> None:
         """Ask for the login service, once, and do not wait for the answer."""

@@ -9,25 +9,8 @@ import keyring.core
 import pytest
 
 from remotenb.credentials import Credentials
-from remotenb.model import Secret
 from tests import fake_keyring
-
-
-@dataclass
-class Person:
-    """Answers as the test says, and remembers what was asked."""
-
-    agrees: bool = True
-    types: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
-    def agree(self, question: str) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    def secret(self, prompt: str) -> Secret | None:
-        self.asked.append(prompt)
-        return Secret(self.types.pop(0)) if self.types else None
+from tests.people import Person
 
 
 @dataclass

@@ -26,12 +26,12 @@ from remotenb.errors import (
     LinkError,
     ProtocolFailed,
 )
-from remotenb.model import Secret
-from remotenb.ssh import login
+from remotenb.ssh import agent as agents
 from remotenb.ssh.link import open_link
 from remotenb.ssh.remembered import Remembered
 from tests.embedded.conftest import environment, played
 from tests.embedded.peers import TIMEOUT_S, closed_port, hang_up, listening, read_all, silent
+from tests.people import Person, with_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,17 +86,12 @@ def test_an_unknown_host_key_is_refused_where_nobody_is_asked(box: Box, tmp_path
 def test_a_person_may_agree_to_an_unknown_host_key_and_is_not_asked_again(
     box: Box, tmp_path: Path
 ) -> None:
-    asked: list[str] = []
-
-    def agree(question: str) -> bool:
-        asked.append(question)
-        return True
-
+    person = Person()
     known = tmp_path / "known_hosts"
     host = replace(box.host, user_known_hosts=(known,), strict_host_key="ask")
-    with open_link(host, ask=agree):
+    with open_link(host, credentials=with_person(person)):
         pass
-    assert len(asked) == 1
+    assert len(person.asked) == 1
     assert works(host)
 
 
@@ -139,36 +134,30 @@ def test_an_encrypted_key_without_a_terminal_is_unusable(box: Box, tmp_path: Pat
 
 def test_a_person_gives_the_passphrase_at_the_second_try(box: Box, tmp_path: Path) -> None:
     host = replace(box.host, identity_files=(encrypted(box, tmp_path),))
-    answers = ["wrong", "open sesame"]
-    with open_link(host, ask_secret=lambda _: Secret(answers.pop(0))) as link:
+    person = Person(["wrong", "open sesame"])
+    with open_link(host, credentials=with_person(person)) as link:
         assert link.alive
-    assert answers == []
+    assert person.types == []
 
 
-@pytest.mark.parametrize("answer", [None, Secret("wrong")])
+@pytest.mark.parametrize("answer", ["", "wrong"])
 def test_a_person_who_does_not_know_the_passphrase_is_asked_three_times_at_most(
-    box: Box, tmp_path: Path, answer: Secret | None
+    box: Box, tmp_path: Path, answer: str
 ) -> None:
-    asked: list[str] = []
-
-    def ask(prompt: str) -> Secret | None:
-        asked.append(prompt)
-        return answer
-
+    person = Person([answer] * 9 if answer else [])
     host = replace(box.host, identity_files=(encrypted(box, tmp_path),))
     with pytest.raises(KeyUnusable):
-        open_link(host, ask_secret=ask).close()
-    assert len(asked) == (3 if answer else 1)
+        open_link(host, credentials=with_person(person)).close()
+    assert len(person.asked) == (3 if answer else 1)
 
 
 def test_a_person_is_not_asked_when_another_key_is_right(box: Box, tmp_path: Path) -> None:
     files = (encrypted(box, tmp_path), *box.host.identity_files)
-
-    def never(prompt: str) -> Secret | None:
-        raise AssertionError(prompt)
-
-    with open_link(replace(box.host, identity_files=files), ask_secret=never) as link:
+    person = Person()
+    host = replace(box.host, identity_files=files)
+    with open_link(host, credentials=with_person(person)) as link:
         assert link.alive
+    assert person.asked == []
 
 
 @pytest.mark.parametrize(
@@ -252,7 +241,7 @@ def test_a_passphrase_that_was_given_serves_the_session_again_and_no_other(
 ) -> None:
     host = replace(box.host, identity_files=(encrypted(box, tmp_path),))
     memory = Remembered()
-    with open_link(host, ask_secret=lambda _: Secret("open sesame"), remembered=memory):
+    with open_link(host, credentials=with_person(Person(["open sesame"])), remembered=memory):
         pass
     assert logs_in_again(host, memory)
     assert "sesame" not in repr(vars(memory))
@@ -281,7 +270,7 @@ def nowhere(box: Box) -> Host:
 
 def test_a_host_key_that_was_agreed_to_holds_for_the_session(box: Box) -> None:
     memory = Remembered()
-    with open_link(nowhere(box), ask=lambda _: True, remembered=memory):
+    with open_link(nowhere(box), credentials=with_person(Person()), remembered=memory):
         pass
     assert logs_in_again(nowhere(box), memory)
     assert type(refused(nowhere(box))) is HostKeyUnknown
@@ -303,7 +292,7 @@ def test_another_host_key_in_the_same_session_is_refused(
             strict_host_key=strict,
         )
         with pytest.raises(HostKeyChanged, match="since this session began"):
-            open_link(stranger, ask=lambda _: True, remembered=memory)
+            open_link(stranger, credentials=with_person(Person()), remembered=memory)
     assert logs_in_again(alias, memory)
 
 
@@ -365,7 +354,7 @@ def blob(file: Path) -> bytes:
 def test_an_agent_that_does_not_answer_is_left_alone_in_time(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, shows: bool
 ) -> None:
-    monkeypatch.setattr(login, "AGENT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(agents, "AGENT_TIMEOUT_S", 0.3)
     other = keygen(tmp_path / "other")
     for files in (box.host.identity_files, ()):
         folder = tmp_path / str(len(files))

@@ -53,6 +53,17 @@ def shadow_text() -> str:
     return _lines([f"{name}:{_NO_PASSWORD}:20000:0:99999:7:::" for name in names])
 
 
+def with_password(shadow: str, name: str, hashed: str, *, expired: bool) -> str:
+    """Return the text of a shadow file in which one user has a password."""
+    lines = []
+    for line in shadow.splitlines():
+        fields = line.split(":")
+        if fields[0] == name:
+            fields[1:3] = [hashed, "0" if expired else fields[2]]
+        lines.append(":".join(fields))
+    return _lines(lines)
+
+
 def find(passwd: str, name: str) -> User:
     """Read a user's present entry out of the text of a passwd file."""
     for line in passwd.splitlines():

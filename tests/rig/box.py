@@ -143,6 +143,16 @@ class Box:
         self.run(["sh", "-ec", 'mkdir -p "$(dirname "$2")"; mv -T "$1" "$2"', "sh", old, home])
         self._edit(user, home=home)
 
+    def set_password(self, user: str, password: str, *, expired: bool = False) -> None:
+        """Give a user a password, which may have to be changed at the next login."""
+        hashed = self.run(["openssl", "passwd", "-6", "-stdin"], input=password).stdout.strip()
+        text = accounts.with_password(accounts.shadow_text(), user, hashed, expired=expired)
+        self._machine.path("/etc/shadow").write_text(text)
+
+    def set_pam(self, *auth: str) -> None:
+        """What sshd's PAM asks at a login, a line each, where sshd has `UsePAM yes`."""
+        self._machine.path(sshd.PAM_FILE).write_text(sshd.pam(*auth))
+
     def set_gpus(
         self,
         rows: Iterable[Gpu] | None,
@@ -212,6 +222,8 @@ class Box:
             self._dockerd.start()
         self._dockerd.clean()
         self._passwd.write_text(accounts.passwd_text())
+        self._machine.path("/etc/shadow").write_text(accounts.shadow_text())
+        self._machine.path(sshd.PAM_FILE).write_text(sshd.PAM)
         self._lay_homes()
         self.nologin(on=False)
 

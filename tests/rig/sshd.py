@@ -13,6 +13,9 @@ account requisite pam_nologin.so
 account required pam_permit.so
 session required pam_permit.so
 """
+PAM_PASSWORD: Final = "pam_unix.so nodelay"
+OTP_SECRET: Final = "/etc/otp/secret"
+PAM_CODE: Final = f"pam_google_authenticator.so secret={OTP_SECRET} user=root no_increment_hotp"
 AUTHORIZED_KEYS: Final = "/etc/ssh/rig_authorized_keys"
 _PID_FILE: Final = "/run/sshd.pid"
 
@@ -40,6 +43,13 @@ def config(extra: str, port: int) -> str:
     # everything after a Match line belongs to it
     parts = [*lines[:first], f"Port {port}", _CONFIG, *lines[first:]]
     return "\n".join(parts) + "\n"
+
+
+def pam(*auth: str) -> str:
+    """Return a stack that asks with these modules, and keeps accounts as shadow has them."""
+    asked = [f"auth required {one}" for one in auth]
+    kept = [f"{kind} required pam_unix.so" for kind in ("account", "password")]
+    return "\n".join([*asked, *kept, "session required pam_permit.so"]) + "\n"
 
 
 def restart(machine: Machine, *, extra: str = "", port: int = 22) -> None:
