@@ -65,9 +65,8 @@ class Room:
         there = max((_common(image, diff_ids) for image in self.images), default=0)
         return manifest.layers[there:]
 
-    def check(self, layers: tuple[Descriptor, ...]) -> bool:
-        """Whether these layers surely fit; raises :class:`DiskFull` if they surely do not."""
-        need = sum(layer.size for layer in layers)
+    def fits(self, need: int) -> bool:
+        """Whether so many packed bytes surely fit; raises :class:`DiskFull` if they cannot."""
         if self.free is None:
             return True
         if need > self.free:

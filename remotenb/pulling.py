@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from remotenb.text import one_line
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from remotenb.registry.manifests import Descriptor
 
+LAYERS_LIMIT = 1000
+COUNT_LIMIT = 1 << 50
 ID_LENGTH = 12
 """Of a layer's digest, as the engine's lines name it."""
 
@@ -27,6 +29,8 @@ class Pulling:
     sizes: dict[str, int] = field(default_factory=dict)
     """Of each layer that is to be fetched, by its short id."""
     fetched: dict[str, int] = field(default_factory=dict)
+    extracted: dict[str, int] = field(default_factory=dict)
+    """Bytes of the layer that is being unpacked."""
     layers: set[str] = field(default_factory=set)
     unpacked: set[str] = field(default_factory=set)
     digest: str = ""
@@ -51,8 +55,11 @@ class Pulling:
     @property
     def stage(self) -> str:
         """What is to be said beside the bytes: they are there, but it goes on."""
-        waits = self.fetched and self.done >= self.total and self.unpacked < self.layers
-        return f", unpacking {len(self.unpacked)} of {len(self.layers)}" if waits else ""
+        if not self.fetched or self.done < self.total or self.unpacked >= self.layers:
+            return ""
+        whole = sum(size for id_, size in self.sizes.items() if id_ in self.unpacked)
+        parts = sum(n for id_, n in self.extracted.items() if id_ not in self.unpacked)
+        return f", unpacking {100 * min(whole + parts, self.total) // self.total} %"
 
     @property
     def up_to_date(self) -> bool:
@@ -78,25 +85,32 @@ class Pulling:
             self.status = one_line(status.removeprefix("Status: "))
 
     def _layer(self, id_: str, status: str, detail: Any) -> None:  # noqa: ANN401  whatever JSON has
-        if not re.fullmatch(r"[0-9a-f]{12}", id_):
+        known = id_ in self.layers or len(self.layers) < LAYERS_LIMIT
+        if not known or not re.fullmatch(r"[0-9a-f]{12}", id_):
             return
         self.layers.add(id_)
         if status == "Already exists":
             self.sizes.pop(id_, None)
             self.unpacked.add(id_)
-        elif status == "Downloading":
-            self._downloading(id_, detail if isinstance(detail, dict) else {})
-        elif status in _FETCHED and id_ in self.sizes:
+        elif status in {"Downloading", "Extracting"}:
+            self._moved(id_, status, detail if isinstance(detail, dict) else {})
+        if status in _FETCHED and id_ in self.sizes:
             self.fetched[id_] = self.sizes[id_]
         if status == "Pull complete":
             self.unpacked.add(id_)
 
-    def _downloading(self, id_: str, detail: dict[str, Any]) -> None:
+    def _moved(self, id_: str, status: str, detail: dict[str, Any]) -> None:
         current, total = detail.get("current"), detail.get("total")
-        if isinstance(total, int) and total > 0:
+        if not _is_count(current) or "units" in detail:  # containerd tells seconds of unpacking
+            return
+        if _is_count(total) and status == "Downloading":
             self.sizes[id_] = total
-        if isinstance(current, int) and current >= 0:
-            self.fetched[id_] = min(current, self.sizes.get(id_, current))
+        into = self.fetched if status == "Downloading" else self.extracted
+        into[id_] = min(current, self.sizes.get(id_, current))
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= COUNT_LIMIT
 
 
 def short_id(digest: str) -> str:

@@ -151,7 +151,9 @@ class Terminal:
 
 def size(count: int) -> str:
     """A number of bytes, for people."""
-    kib, mib = 1 << 10, 1 << 20
+    kib, mib, gib = 1 << 10, 1 << 20, 1 << 30
+    if count >= gib:
+        return f"{count / gib:.1f} GiB"
     if count >= mib:
         return f"{count / mib:.1f} MiB"
     return f"{count / kib:.1f} KiB" if count >= kib else f"{count} bytes"

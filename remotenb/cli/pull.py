@@ -18,6 +18,7 @@ from remotenb.reference import wanted
 if TYPE_CHECKING:
     from remotenb.machine import Machine
     from remotenb.model import RegistryLogin
+    from remotenb.pull import Room
     from remotenb.reference import Reference
 
 
@@ -68,12 +69,8 @@ def _pull(
 
     space = room(machine)
     layers = to_fetch(name, login, space)
-    if layers is not None and not space.check(layers):
-        machine.report.warning(
-            "little_room",
-            f"only {size(space.free or 0)} are free on {machine.host.name}",
-            f"the image may not fit: {size(sum(one.size for one in layers))}, and more unpacked",
-        )
+    if layers is not None:
+        _tell(machine, space, sum(one.size for one in layers), as_json=as_json)
     state = Pulling.of(layers or ())
     with Bytes(name.familiar, state.total, as_json=as_json) as bar:
         return pull(
@@ -83,3 +80,13 @@ def _pull(
             state,
             lambda now: bar.at(now.done, now.total, f"{name.familiar}{now.stage}"),
         )
+
+
+def _tell(machine: Machine, space: Room, need: int, *, as_json: bool) -> None:
+    """Say what is to be fetched, and whether it fits; raises :class:`DiskFull`."""
+    free = "" if space.free is None else f", {size(space.free)} free on {machine.host.name}"
+    if not as_json:
+        click.echo(f"{size(need)} to fetch{free}", err=True)
+    if not space.fits(need):
+        hint = "unpacked it is larger: make room, or see whether it goes well"
+        machine.report.warning("little_room", f"{size(need)} packed may not fit{free}", hint)
