@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from remotenb.again import decide_again
 from remotenb.credentials import Asker
 from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
-from remotenb.errors import LimitRefused, NoImage, ServerOpen
+from remotenb.errors import ImageMissing, LimitRefused, NoImage, ServerOpen
 from remotenb.jupyter import verify_all
 from remotenb.launch import Launcher
+from remotenb.machine import Machine
 from remotenb.model import Rejected, Server
 from remotenb.plan import decide
 from remotenb.probe import probe as look_around
@@ -39,6 +40,9 @@ class People(Asker, Protocol):
 
     def choose_image(self, images: Sequence[Image]) -> str | None:
         """Let a person choose; None for no answer."""
+
+    def fetch(self, machine: Machine, image: str) -> bool:
+        """Offer to let the machine fetch an image that it lacks; whether it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class Find:
                 how = "waiting for" if runs else "starting again" if existing else "starting"
                 with self.report.step(f"{how} container {spec.name} of {spec.image}"):
                     return self._container(link, seen, plan), runs
+            case Refuse(ImageMissing() as error):
+                return self._carried_out(link, self._with_image(link, seen, error))
             case Refuse(error):
                 raise error
 
@@ -162,6 +168,15 @@ class Find:
         ):
             return decide(seen.probe, seen.servers, seen.found, self.wish.with_image(image))
         return plan
+
+    def _with_image(self, link: Link, seen: Seen, missing: ImageMissing) -> Seen:
+        """What is there once a person has let the machine fetch the image; else ``missing``."""
+        settings = self.wish.settings
+        machine = Machine(link.host, settings, link, seen.probe, self.report)
+        if not self.people or not settings.image or not self.people.fetch(machine, settings.image):
+            raise missing
+        now = look_around(link, engine=settings.engine, enter=False)
+        return replace(seen, probe=replace(seen.probe, images=now.images))
 
     def _launcher(self, link: Link, seen: Seen) -> Launcher:
         settings = self.wish.settings

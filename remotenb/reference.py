@@ -143,7 +143,7 @@ def release_tag(reference: Reference) -> Reference | None:
 def _split(text: str) -> tuple[str, str]:
     """Registry and path: the first part is a registry only if it cannot be anything else."""
     first, slash, path = text.partition("/")
-    is_host = "." in first or ":" in first or first == "localhost" or first.lower() != first
+    is_host = "." in first or ":" in first or first == "localhost"
     domain, path = (first, path) if slash and is_host else (DOCKER_HUB, text)
     if domain == "index.docker.io":
         domain = DOCKER_HUB

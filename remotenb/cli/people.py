@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from remotenb.cli.output import no_spinner
+from remotenb.errors import UsageError
 from remotenb.model import Secret
+from remotenb.reference import wanted
 from remotenb.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from remotenb.machine import Machine
     from remotenb.model import Image
 
 
@@ -74,3 +77,17 @@ class Person:
         numbers = click.IntRange(0, len(images))
         chosen = click.prompt("Number (0 for none)", type=numbers, default=0, err=True)
         return images[chosen - 1].ref if chosen else None
+
+    def fetch(self, machine: Machine, image: str) -> bool:
+        """Offer to let the machine fetch an image that it lacks; whether it did."""
+        from remotenb.cli.pull import pull_as_known  # noqa: PLC0415  not before it is wanted
+
+        try:
+            name = wanted(image)
+        except UsageError:
+            return False
+        question = f"{name.familiar} is not on {machine.host.name}. Fetch it now (yes/no)? "
+        if not self.agree(question):
+            return False
+        pull_as_known(machine, name, as_json=False)
+        return True

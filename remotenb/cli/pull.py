@@ -35,13 +35,13 @@ def command(*, host: str, image: str, as_json: bool, **where: str | int | None) 
     """
     name = wanted(image)
     with on_machine(host, where, as_json=as_json) as machine:
-        pulled = _logged_in(machine, name, as_json=as_json)
+        pulled = pull_as_known(machine, name, as_json=as_json)
     facts = {"bytes": pulled.done, "digest": pulled.digest, "up_to_date": pulled.up_to_date}
     verb = "up to date" if pulled.up_to_date and not as_json else "pulled"
     return done(verb, name.familiar, as_json=as_json, host=host, **facts)
 
 
-def _logged_in(machine: Machine, name: Reference, *, as_json: bool) -> Pulling:
+def pull_as_known(machine: Machine, name: Reference, *, as_json: bool) -> Pulling:
     """Pull with the login that is kept; without one a person is asked, if it turns out needed."""
     from remotenb.cli import login as logging_in  # noqa: PLC0415
     from remotenb.credentials import Credentials  # noqa: PLC0415  platformdirs

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from tests.laptop import Connected, Event, Laptop
     from tests.rig.box import Box
     from tests.rig.registry import Registry
+
+assert sys.platform != "win32", "the machines are Linux's"
 
 CLARA, SECRET = contents.CLARA, contents.SECRET
 WHOLE = contents.CLARA_LAYERS * contents.CLARA_LAYER
@@ -75,6 +80,25 @@ def half_way(laptop: Laptop, image: str) -> Iterator[Connected]:
         process.wait(10)
         assert process.stdout is not None
         process.stdout.close()
+
+
+def answered(laptop: Laptop, argv: list[str], answer: bytes) -> str:
+    """What a command prints on a terminal where its question is answered, to its end."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        argv, stdin=theirs, stdout=theirs, stderr=theirs, env=laptop.environment
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # what a terminal's end looks like
+        while data := os.read(ours, 1 << 16):
+            said += data
+            if b"(yes/no)? " in said and answer:
+                os.write(ours, answer)
+                answer = b""
+    os.close(ours)
+    process.wait(60)
+    return said.decode()
 
 
 def events(laptop: Laptop, image: str) -> list[Event]:
@@ -177,6 +201,19 @@ def test_a_broken_link_does_not_end_the_pull(laptop: Laptop, box: Box, registry:
     assert did(laptop, "pull", "gpu-box", CLARA)["up_to_date"] is True
     assert not [one for one in box.processes() if "dial-stdio" in one]
     assert box.run(["ls", "-A", "/tmp"]).stdout == ""
+
+
+def test_connect_offers_to_fetch_an_image_that_is_not_there(
+    laptop: Laptop, box: Box, registry: Registry
+) -> None:
+    argv = laptop.argv("connect", "gpu-box", "--no-browser", "--image", CLARA)
+    assert "is not on gpu-box. Fetch it now" in answered(laptop, argv, b"no\n")
+    assert not has(box, CLARA)
+    assert "to fetch" in answered(laptop, argv, b"yes\n")
+    assert has(box, CLARA)
+    assert (
+        laptop.refused("gpu-box", "--image", "nvcr.io/private/secret:1")["error"] == "ImageMissing"
+    )
 
 
 def test_what_cannot_be_pulled_is_said_in_one_line_with_what_to_do(

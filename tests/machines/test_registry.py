@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from remotenb import errors
+from remotenb.errors import UsageError
 from remotenb.model import RegistryLogin, Secret
 from remotenb.reference import Reference, parse
 from remotenb.registry.client import Registry as Client
 from remotenb.registry.manifests import Index, Platform, parse_config
+from tests.pure.test_reference import REFUSED, UNDERSTOOD
 from tests.rig import archive, images
 from tests.rig.registry import contents
 from tests.rig.registry.front import API_KEY, USER
 
 if TYPE_CHECKING:
+    from tests.rig.lab import Lab
     from tests.rig.registry import Registry
 
 HERE = Platform(archive.architecture())
@@ -26,6 +30,32 @@ LOGIN = RegistryLogin(USER, Secret(API_KEY))
 def at(registry: Registry, tag: str) -> Reference:
     """An image of the rig as the laptop's loopback has it."""
     return parse(f"{registry.plain}/{tag.removeprefix('nvcr.io/')}")
+
+
+@pytest.mark.long
+def test_docker_takes_and_refuses_the_same_names(lab: Lab) -> None:
+    """Left out: IPv6, which is newer than the box's dockerd, and ids, which it takes here."""
+    random_ones = random.Random(7)
+    made = ["".join(random_ones.choices("aA0.:/@-_x", k=9)) for _ in range(200)]
+    asked = [
+        name
+        for name in (*UNDERSTOOD, *REFUSED, *made)
+        if name.strip() and not name.startswith(("-", "[")) and "\n" not in name and len(name) != 64
+    ]
+    script = (
+        'while IFS= read -r name; do docker create --pull=never "$name" x 2>&1 | head -n 1; done'
+    )
+    told = lab.box.run(
+        ["sh", "-c", script], user="alice", input="\n".join(asked) + "\n", timeout=100
+    )
+    for name, said in zip(asked, told.stdout.splitlines(), strict=True):
+        taken = "No such image" in said or len(said.strip()) == 64
+        try:
+            parse(name)
+        except UsageError:
+            assert not taken, (name, said)
+        else:
+            assert taken, (name, said)
 
 
 @pytest.mark.parametrize("kind", images.KINDS, ids=lambda kind: kind.name)
