@@ -7,9 +7,13 @@ import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import websocket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TIMEOUT_S = 30
 
@@ -65,6 +69,21 @@ class Notebook:
                 # the reply comes by another channel and may overtake the output; idle cannot
                 if kind == "status" and content["execution_state"] == "idle":
                     return "".join(printed)
+        finally:
+            channel.close()
+            self.call("DELETE", f"api/kernels/{kernel}")
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Meanwhile a cell runs in a kernel of its own."""
+        kernel = self.call("POST", "api/kernels", {})["id"]
+        url = f"{self.base}api/kernels/{kernel}/channels?token={self.token}"
+        channel = websocket.create_connection(url.replace("http", "ws", 1), timeout=TIMEOUT_S)
+        try:
+            channel.send(json.dumps(_execute("print('begun'); import time; time.sleep(1000)")))
+            while json.loads(channel.recv())["msg_type"] != "stream":
+                pass
+            yield
         finally:
             channel.close()
             self.call("DELETE", f"api/kernels/{kernel}")

@@ -43,6 +43,7 @@ SECTIONS = {
     "Image": {
         "images": "The images on HOST.",
         "pull": "Let HOST fetch an image from a registry.",
+        "commit": "Make an image of a container.",
         "rmi": "Remove an image from HOST.",
         "push": "Bring an image to HOST, over SSH alone.",
         "save": "Save an image of HOST to a file of this laptop.",

@@ -33,8 +33,8 @@ introduce() {
     return "$done"
 }
 introduced() {
-    { echo "$PASSWD" && from_image /etc/passwd; } >"$root/etc/passwd"
-    { echo "$GROUP" && from_image /etc/group; } >"$root/etc/group"
+    { echo "$PASSWD" && from_image /etc/passwd | grep -vxF "$PASSWD"; } >"$root/etc/passwd"
+    { echo "$GROUP" && from_image /etc/group | grep -vxF "$GROUP"; } >"$root/etc/group"
     chmod 644 "$root/etc/passwd" "$root/etc/group"
     tar -C "$root" --owner=0 --group=0 -cf "$aside/tar" etc/passwd etc/group || return 1
     folder=$($ENGINE inspect -f '{{.Config.WorkingDir}}' "$id")

@@ -89,6 +89,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.machine",
         "remotenb.execute",
         "remotenb.run",
+        "remotenb.commit",
         "remotenb.ownership",
         "remotenb.probe",
         "remotenb.pull",
