@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from remotenb import far
+from remotenb import far, sudo
 from remotenb.engines.docker import LABEL_GPUS
 from remotenb.errors import ScriptFailed
 from remotenb.model import (
@@ -28,6 +28,7 @@ from remotenb.model import (
     Scan,
 )
 from remotenb.scan import parse_scan
+from remotenb.ssh.link import SUDO
 from remotenb.text import one_line, plain
 
 if TYPE_CHECKING:
@@ -59,20 +60,36 @@ def probe(
 
     Raises :class:`ScriptFailed` when the answer makes no sense.
     """
+    seen = _ask(link, engine=engine, wanted=wanted, enter=enter, relay_next=relay_next)
+    serves = any(file.alive for file in seen.host.files)
+    if serves or not sudo.may_help(seen.engine) or not sudo.open_door(link):
+        return seen
+    return _ask(link, engine=engine, wanted=wanted, enter=enter, relay_next=False)
+
+
+def _ask(
+    link: Link,
+    *,
+    engine: Literal["auto", "docker", "host"],
+    wanted: str,
+    enter: bool,
+    relay_next: bool,
+) -> Probe:
     done = link.script(
         far.source("probe.sh"),
         timeout=TIMEOUT_S,
         pipe_next=relay_next,
         ENGINE=engine,
         WANTED=wanted,
+        SUDO=" ".join(link.sudo),
         SCAN=far.source("scan.sh") if enter else "",
     )
     logger.debug("probe stderr: %s", one_line(done.err))
-    return parse(done.out)
+    return parse(done.out, sudo=link.sudo)
 
 
-def parse(answer: bytes) -> Probe:
-    """The probe's JSON as a :class:`Probe`."""
+def parse(answer: bytes, *, sudo: tuple[str, ...] = SUDO) -> Probe:
+    """The probe's JSON as a :class:`Probe`; ``sudo`` is how sudo was called."""
     try:
         members = json.loads(answer)
         about = _Output.of(members["about"]).text.splitlines()
@@ -85,7 +102,7 @@ def parse(answer: bytes) -> Probe:
         ) from None
     outputs = {name: _Output.of(member) for name, member in members.items()}
     gpus, gpu_refusal = _gpus(outputs)
-    engine = _engine(members.get("engine"), outputs)
+    engine = _engine(members.get("engine"), outputs, sudo)
     return Probe(
         user=plain(user),
         uid=uid,
@@ -154,22 +171,22 @@ def _groups(lines: list[str]) -> Iterator[tuple[int, str]]:
 _ENGINES = (("docker", "docker"), ("sudo_docker", "sudo -n docker"), ("podman", "podman"))
 
 
-def _engine(answered: object, outputs: dict[str, _Output]) -> EngineState:
+def _engine(answered: object, outputs: dict[str, _Output], sudo: tuple[str, ...]) -> EngineState:
     tried = [(member, command) for member, command in _ENGINES if member in outputs]
     refusals = tuple(
         (command, _refusal(outputs[m])) for m, command in tried if outputs[m].code != 0
     )
-    command = next((c for m, c in tried if c == answered and outputs[m].code == 0), None)
-    if command is None:
+    member = next((m for m, _ in tried if m == answered and outputs[m].code == 0), None)
+    if member is None:
         return EngineState(None, refusals=refusals)
-    version = next((r for m, c in tried if c == command for r in outputs[m].rows()), {})
+    version = next(outputs[member].rows(), {})
     server = version.get("Server")
     number = server.get("Version") if isinstance(server, dict) else None
     info = next(outputs["info"].rows(), {}) if "info" in outputs else {}
     security = [str(option) for option in info.get("SecurityOptions") or ()]
     return EngineState(
         "docker",
-        tuple(command.split()),
+        ("docker",) if member == "docker" else (*sudo, "docker"),
         str(number) if number else None,
         refusals,
         rootless=any("name=rootless" in option for option in security),

@@ -1,4 +1,4 @@
-"""``remotenb secrets list``, ``secrets forget``: what is kept in the system's keyring, by name."""
+"""``remotenb secrets list``, ``keep``, ``forget``: what the keyring has."""
 
 from __future__ import annotations
 
@@ -38,6 +38,29 @@ def list_(*, as_json: bool, verbose: int, **_where: str | None) -> int:
     rows = [{"kind": entry.kind, "name": entry.name, "since": since} for entry, since in kept()]
     tables.show(rows, COLUMNS, as_json=as_json, none="no secret is kept")
     return 0
+
+
+@command.command("keep")
+@click.argument("host", metavar="HOST")
+@click.option("--sudo", "for_sudo", is_flag=True, help="The password of sudo over there.")
+@options.as_json("Print an event when it is done.")
+@options.common
+def keep(*, host: str, for_sudo: bool, as_json: bool, **where: str | int | None) -> int:
+    """Ask for the password of HOST and keep it, to be used by the next connect.
+
+    A password of sudo is kept by this command alone, and never used by a reconnect.
+    """
+    options.set_up_logging(int(where["verbose"] or 0))
+    from remotenb.credentials import Credentials, Entry  # noqa: PLC0415  platformdirs
+
+    login = machines.resolved(host, machines.settings_of(host, where)).login
+    entry = Entry("sudo" if for_sudo else "password", login)
+    credentials = Credentials(people(as_json=as_json), _not_told)
+    secret = credentials.ask(f"{str(entry).capitalize()}: ")
+    if secret is None:
+        raise UsageError(f"{entry} was not given", hint="run it on a terminal, without --json")
+    credentials.keep(entry, secret)
+    return done("kept", str(entry), as_json=as_json, kind=entry.kind)
 
 
 @command.command("forget")

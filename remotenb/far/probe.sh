@@ -1,5 +1,5 @@
 # What is on this machine, as one JSON object; nothing is changed and nothing inferred.
-# In: ENGINE (auto, docker, host), WANTED (a container's name, or empty), SCAN (scan.sh; empty to
+# In: SUDO (how sudo is called), ENGINE (auto, docker, host), WANTED (a container's name, or empty), SCAN (scan.sh; empty to
 # look for no server).
 # Each command's output becomes {"out": base64, "rc": n, "err": base64}: no text of this
 # machine can break the JSON. Everything is bounded in time and in size.
@@ -69,14 +69,14 @@ engine() {
     run docker 10 docker version --format '{{json .}}'
     if [ "$rc" = 0 ]; then E=docker
     else
-        run sudo_docker 10 sudo -n docker version --format '{{json .}}'
-        if [ "$rc" = 0 ]; then E='sudo -n docker'
+        run sudo_docker 10 $SUDO docker version --format '{{json .}}'
+        if [ "$rc" = 0 ]; then E="$SUDO docker"
         else
             run podman 10 podman version --format '{{json .}}'
             return 0
         fi
     fi
-    printf '"engine":"%s",' "$E"
+    printf '"engine":"%s",' "$(case $E in docker) echo docker ;; *) echo sudo_docker ;; esac)"
     at_once engine_info images containers
 }
 

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     from remotenb.model import Host
 
+SUDO: tuple[str, ...] = ("sudo", "-n")
+"""How sudo is called where it needs no password."""
+
 OUTPUT_LIMIT = 8 << 20
 """Bytes of a script's output that are kept; more than this is not ours."""
 
@@ -44,8 +47,13 @@ OUTPUT_LIMIT = 8 << 20
 class Link:
     """An authenticated connection to one host; made by :func:`open_link`."""
 
-    def __init__(self, host: Host, connection: Connection) -> None:
+    def __init__(
+        self, host: Host, connection: Connection, credentials: Credentials | None = None
+    ) -> None:
         self.host = host
+        self.credentials = credentials or Credentials(None, _untold, retry=True)
+        self.sudo = SUDO
+        self._held: list[Channel] = []
         self._connection = connection
         transport = connection.transport
         if not isinstance(transport, Transport):  # pragma: no cover  open_link sets the factory
@@ -139,6 +147,10 @@ class Link:
             )
         return Completed(*completed, err)
 
+    def hold(self, channel: Channel) -> None:
+        """Keep ``channel`` open for as long as this link."""
+        self._held.append(channel)
+
     @property
     def alive(self) -> bool:
         """Whether the transport still works, as far as TCP has noticed."""
@@ -223,7 +235,7 @@ def open_link(
         _close(connection)
         raise
     assert connection is not None  # noqa: S101  hops is never empty
-    return Link(host, connection)
+    return Link(host, connection, given)
 
 
 def _untold(*_warning: str) -> None:

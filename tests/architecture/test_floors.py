@@ -92,6 +92,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.commit",
         "remotenb.ownership",
         "remotenb.probe",
+        "remotenb.sudo",
         "remotenb.pull",
         "remotenb.launch",
         "remotenb.transfer.store",

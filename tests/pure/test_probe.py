@@ -59,7 +59,7 @@ BOX: dict[str, Any] = {
     "host_scan": member("@listen 0100007F:22B8\n@python /usr/bin/python3\n"),
     "docker": member("", 1, "permission denied"),
     "sudo_docker": rows({"Client": {}, "Server": {"Version": "20.10.24"}}),
-    "engine": "sudo -n docker",
+    "engine": "sudo_docker",
     "info": rows({"Runtimes": {"nvidia": {}, "runc": {}}}),
     "images": rows(
         {
