@@ -27,6 +27,7 @@ from remotenb.errors import DiskFull, FarSideError, LinkLost, LoginNeeded
 from remotenb.execute import Execution
 from remotenb.registry.client import Registry
 from remotenb.registry.manifests import Platform, parse_config
+from remotenb.ssh.failures import reported
 from remotenb.text import tail
 
 if TYPE_CHECKING:
@@ -116,14 +117,15 @@ def pull(
 
     Raises what the engine's words mean, and :class:`LinkLost`, after which it goes on.
     """
-    if machine.engine[-1] == "docker":
-        with suppress(_NoDoor):
-            try:
-                return _by_api(machine, image, login, state, told)
-            except LoginNeeded:
-                if login:
-                    raise
-    return _by_client(machine, image, login, state, told)
+    with reported(machine.host):
+        if machine.engine[-1] == "docker":
+            with suppress(_NoDoor):
+                try:
+                    return _by_api(machine, image, login, state, told)
+                except LoginNeeded:
+                    if login:
+                        raise
+        return _by_client(machine, image, login, state, told)
 
 
 class _NoDoor(Exception):
@@ -226,7 +228,7 @@ def _raise_if_lost(run: Execution, machine: Machine) -> None:
     if not run.channel.get_transport().is_active():
         raise LinkLost(
             f"the connection to {machine.host.name} broke; the pull goes on over there",
-            hint="the same command shows how far it is",
+            hint="the same command shows it again",
         )
 
 

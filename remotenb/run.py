@@ -12,7 +12,7 @@ from remotenb.engines import container_engine
 from remotenb.engines.docker import LABEL_RUN
 from remotenb.execute import Execution
 from remotenb.machine import ENGINE_TIMEOUT_S
-from remotenb.plan import require_image
+from remotenb.plan import named_in_full, require_image
 from remotenb.setback import why_not_started
 from remotenb.spec import Wish, container_spec
 
@@ -28,9 +28,9 @@ def spec_of_run(machine: Machine, *, name: str | None, options: Sequence[str]) -
 
     ``options`` are further ones for the engine.
     """
-    settings = machine.settings
-    require_image(machine.probe, settings.image)
-    spec = container_spec(machine.probe, Wish(settings))
+    wish = named_in_full(machine.probe, Wish(machine.settings))
+    require_image(machine.probe, wish.settings.image)
+    spec = container_spec(machine.probe, wish)
     return replace(
         spec,
         name=name or f"remotenb-{machine.probe.user}-{secrets.token_hex(3)}",

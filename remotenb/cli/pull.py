@@ -11,7 +11,7 @@ from remotenb.cli.machines import on_machine
 from remotenb.cli.output import done, size
 from remotenb.cli.people import people
 from remotenb.cli.progress import Bytes
-from remotenb.errors import LoginNeeded
+from remotenb.errors import LinkLost, LoginNeeded
 from remotenb.pulling import Pulling
 from remotenb.reference import wanted
 
@@ -31,14 +31,32 @@ def command(*, host: str, image: str, as_json: bool, **where: str | int | None) 
     """Let HOST fetch an image from a registry, as docker pull there would.
 
     NVIDIA's frameworks have short names: pytorch:25.10 is nvcr.io/nvidia/pytorch:25.10-py3.
-    Ctrl-C ends the pull; if the connection breaks, it goes on over there.
+    Ctrl-C ends the pull; if the connection breaks, it goes on over there, and is shown again
+    when HOST answers.
     """
     name = wanted(image)
     with on_machine(host, where, as_json=as_json) as machine:
-        pulled = pull_as_known(machine, name, as_json=as_json)
+        pulled = _through_outages(machine, name, as_json=as_json)
     facts = {"bytes": pulled.done, "digest": pulled.digest, "up_to_date": pulled.up_to_date}
     verb = "up to date" if pulled.up_to_date and not as_json else "pulled"
     return done(verb, name.familiar, as_json=as_json, host=host, **facts)
+
+
+def _through_outages(machine: Machine, name: Reference, *, as_json: bool) -> Pulling:
+    from remotenb.lasting import Lasting  # noqa: PLC0415  paramiko
+
+    broke = False
+    with Lasting(machine) as lasting:
+        while True:
+            try:
+                pulled = pull_as_known(lasting.machine, name, as_json=as_json)
+            except LinkLost as error:
+                lasting.mend(error)
+                broke = True
+            else:
+                if broke:
+                    pulled.status = ""  # what ended meanwhile was ours: not "up to date"
+                return pulled
 
 
 def pull_as_known(machine: Machine, name: Reference, *, as_json: bool) -> Pulling:

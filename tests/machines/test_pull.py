@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,12 @@ def laptop(laptop: Laptop) -> Laptop:
 
 def has(box: Box, image: str) -> bool:
     return box.docker("image", "inspect", image, check=False).returncode == 0
+
+
+def nothing_is_left(box: Box) -> bool:
+    """No process and no file of a pull."""
+    asks = [one for one in box.processes() if "dial-stdio" in one or "tee /dev/null" in one]
+    return not asks and box.run(["ls", "-A", "/tmp"]).stdout == ""
 
 
 def log_in(laptop: Laptop, key: str = API_KEY) -> subprocess.CompletedProcess[bytes]:
@@ -181,26 +188,36 @@ def test_ctrl_c_ends_the_pull_over_there_and_the_next_one_is_whole(
     registry.faults.rate = SLOW
     with half_way(laptop, CLARA) as pull:
         assert pull.stop(signal.SIGINT) == 130
-    until(lambda: not [one for one in box.processes() if "dial-stdio" in one], "the end of it")
+    until(lambda: nothing_is_left(box), "the end of it")
     registry.faults.rate = 0
     asked = len(registry.seen)
     assert not has(box, CLARA)
-    assert box.run(["ls", "-A", "/tmp"]).stdout == ""
     assert len(registry.seen) == asked
     assert did(laptop, "pull", "gpu-box", CLARA)["bytes"] > WHOLE
     assert has(box, CLARA)
 
 
-def test_a_broken_link_does_not_end_the_pull(laptop: Laptop, box: Box, registry: Registry) -> None:
+def test_a_broken_link_does_not_end_the_pull_and_it_is_shown_again(
+    laptop: Laptop, box: Box, registry: Registry
+) -> None:
     registry.faults.rate = SLOW
     with half_way(laptop, CLARA) as pull:
         box.signal_sshd("KILL", user="alice")
-        error = pull.wait_for("error", 30)
-        assert (error["error"], error["code"]) == ("LinkLost", 3)
+        assert pull.wait_for("warning", 30)["code"] == "link_lost"
+        assert pull.wait_for("done", 60)["up_to_date"] is False
+    assert has(box, CLARA)
+    fetched = Counter(one.path for one in registry.seen if one.path.startswith("/store/"))
+    assert sorted(fetched.values())[:-1] == [1] * contents.CLARA_LAYERS, "the last is the config"
+    assert nothing_is_left(box)
+
+
+@pytest.mark.long
+def test_a_pull_goes_on_without_the_laptop(laptop: Laptop, box: Box, registry: Registry) -> None:
+    registry.faults.rate = SLOW
+    with half_way(laptop, CLARA) as pull:
+        pull.process.kill()
     until(lambda: has(box, CLARA), "the pull without us", seconds=30)
-    assert did(laptop, "pull", "gpu-box", CLARA)["up_to_date"] is True
-    assert not [one for one in box.processes() if "dial-stdio" in one]
-    assert box.run(["ls", "-A", "/tmp"]).stdout == ""
+    until(lambda: nothing_is_left(box), "the end of it")
 
 
 def test_connect_offers_to_fetch_an_image_that_is_not_there(
