@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
-.PHONY: help demo test test-long test-protocol check bench bench-faults format lock clean
+.PHONY: help demo test test-long test-protocol check bench bench-push bench-faults format lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +37,10 @@ check: $(VENV)/dev  ## lint, types on both platforms, spelling
 bench: $(VENV)/dev  ## seconds, round trips and throughput beside ssh -L and sshtunnel
 	@$(BIN)/python -m tests.rig prepare
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-push: $(VENV)/dev  ## push beside docker save | ssh docker load
+	@$(BIN)/python -m tests.rig prepare
+	$(BIN)/python -m tests.bench_push $(ARGS)
 
 bench-faults: $(VENV)/dev  ## what each fault costs, beside autossh, a loop and sshtunnel
 	@$(BIN)/python -m tests.rig prepare

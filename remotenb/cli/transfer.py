@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from remotenb.cli.output import emit
 from remotenb.cli.people import people
 from remotenb.cli.progress import Bytes
 from remotenb.errors import ArchiveUnusable, FileTaken, ImageMissing, TagTaken, UsageError
+from remotenb.reference import wanted
 from remotenb.text import plain
 from remotenb.transfer.archive import named
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remotenb.lasting import Lasting
+    from remotenb.reference import Reference
     from remotenb.transfer.source import Source
 
     Where = dict[str, str | int | None]
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--from", "origin", metavar="OTHER", help="From this machine, through the laptop.")
 @click.option("--file", metavar="FILE", help="Out of this archive of docker save.")
 @click.option("--local", is_flag=True, help="From this laptop's docker or podman.")
+@click.option("--registry", is_flag=True, help="From its registry, fetched by this laptop.")
 @click.option("--tag", metavar="NAME", help="Name it so there.  [default: IMAGE]")
 @click.option("-y", "--yes", is_flag=True, help="Even if another image has that name there.")
 @options.as_json("Print events, one JSON object a line; nothing is asked.")
@@ -44,6 +47,7 @@ def push(  # noqa: PLR0913  one for each option
     origin: str | None,
     file: str | None,
     local: bool,
+    registry: bool,
     tag: str | None,
     yes: bool,
     as_json: bool,
@@ -51,14 +55,23 @@ def push(  # noqa: PLR0913  one for each option
 ) -> int:
     """Bring IMAGE to HOST, which needs no internet and nothing but its SSH.
 
-    Only the layers that HOST lacks are sent. When the link breaks it is opened again and the
-    push goes on; so does the same command later, at the byte where it was cut.
+    Without an option it comes from this laptop's docker or podman if that has it, else from its
+    registry. Only the layers that HOST lacks are sent. When the link breaks it is opened again
+    and the push goes on; so does the same command later, at the byte where it was cut.
     """
-    named(image)
-    if sum(map(bool, (origin, file, local))) > 1:
-        raise UsageError("--from, --file and --local exclude each other", hint="choose one")
-    with _source(image, origin, file, as_json=as_json, where=where) as source:
-        _bring(host, source, named(tag or image), yes=yes, as_json=as_json, where=where)
+    ref = named(tag or image)
+    if sum(map(bool, (origin, file, local, registry))) > 1:
+        raise UsageError(
+            "--from, --file, --local and --registry exclude each other", hint="choose one"
+        )
+    with _lasting(host, as_json=as_json, where=where) as target, ExitStack() as stack:
+        if origin:
+            source = _of_machine(origin, image, stack, as_json=as_json, where=where)
+        elif file:
+            source = _of_file(file, image, stack)
+        else:
+            source = _of_laptop(target, image, stack, local=local, registry=registry)
+        _bring(target, source, ref, yes=yes, as_json=as_json)
     return 0
 
 
@@ -89,9 +102,11 @@ def load(
             )
         if not all(refs) and not tag:
             raise ArchiveUnusable(f"an image in {file} has no name", hint="give it one: --tag")
-        for ref in refs:
-            source = archives.FileSource(stream, index, ref, file)
-            _bring(host, source, named(tag or ref), yes=yes, as_json=as_json, where=where)
+        names = [named(tag or ref) for ref in refs]
+        with _lasting(host, as_json=as_json, where=where) as target:
+            for ref, name in zip(refs, names, strict=True):
+                source = archives.FileSource(stream, index, ref, file)
+                _bring(target, source, name, yes=yes, as_json=as_json)
     return 0
 
 
@@ -118,44 +133,53 @@ def save(
         raise UsageError(f"{file} is a directory", hint="name the file in it")
     if target.exists() and not (yes or _agreed(f"{file} is there. Replace it", as_json=as_json)):
         raise FileTaken(f"{file} is there already", hint="--yes replaces it")
-    start = time.monotonic()
-    with _lasting(host, as_json=as_json, where=where) as origin, Spooled(origin, image) as source:
-        digest = save_file(source, target, named(image), _Shown(image, as_json=as_json))
+    ref, start = named(image), time.monotonic()
+    with _lasting(host, as_json=as_json, where=where) as origin, Spooled(origin, ref) as source:
+        digest = save_file(source, target, ref, _Shown(ref, as_json=as_json))
     size = target.stat().st_size
     if as_json:
-        emit(event="saved", host=host, image=image, file=file, bytes=size, sha256=digest)
+        emit(event="saved", host=host, image=ref, file=file, bytes=size, sha256=digest)
     else:
         speed = _speed(size, time.monotonic() - start)
-        click.echo(f"saved: {plain(image)}, {speed}, to {plain(file)}", err=True)
+        click.echo(f"saved: {plain(ref)}, {speed}, to {plain(file)}", err=True)
         click.echo(f"  sha256 {digest}", err=True)
     return 0
 
 
-def _bring(  # noqa: PLR0913  all but three by name
-    host: str, source: Source, ref: str, *, yes: bool, as_json: bool, where: Where
-) -> None:
+def _bring(target: Lasting, source: Source, ref: str, *, yes: bool, as_json: bool) -> None:
     from remotenb.transfer.push import Push  # noqa: PLC0415  paramiko
     from remotenb.transfer.store import Store  # noqa: PLC0415
 
-    with _lasting(host, as_json=as_json, where=where) as target:
-        there = Store(target.machine).find(ref)
-        image = source.contents.id
-        if there is not None and there.id != image:
-            question = f"{host} has another image named {ref}. Take the name from it"
-            if not (yes or _agreed(question, as_json=as_json)):
-                raise TagTaken(
-                    f"{host} has another image named {ref}",
-                    hint="--yes takes the name from it; --tag gives this one another",
-                )
-        start = time.monotonic()
+    host, image = target.machine.host.name, source.contents
+    there = Store(target.machine).find(ref)
+    if there is not None and there.id != image.id:
+        question = f"{host} has another image named {ref}. Take the name from it"
+        if not (yes or _agreed(question, as_json=as_json)):
+            raise TagTaken(
+                f"{host} has another image named {ref}",
+                hint="--yes takes the name from it; --tag gives this one another",
+            )
+    start = time.monotonic()
+    try:
         sent = Push(target, source, ref, _Shown(ref, as_json=as_json)).run()
-        seconds = time.monotonic() - start
+    except KeyboardInterrupt:
+        if not as_json:
+            click.echo(f"stopped; what {host} has of it stays for the same command", err=True)
+        raise
+    seconds = time.monotonic() - start
     if as_json:
-        size = source.contents.size
-        facts = {"size": size, "sent": sent.bytes, "layers": sent.layers, "elapsed": seconds}
-        emit(event="pushed", host=host, image=ref, id=image, **facts)
+        facts = {"size": image.size, "layers": sent.layers, "sent": sent.bytes}
+        emit(
+            event="pushed",
+            host=host,
+            image=ref,
+            id=image.id,
+            source=source.said,
+            **facts,
+            elapsed=round(seconds, 3),
+        )
     elif sent.layers:
-        what = f"{sent.layers} of {len(source.contents.layers)} layers"
+        what = f"{sent.layers} of {len(image.layers)} layers"
         click.echo(f"pushed: {plain(ref)}, {what}, {_speed(sent.bytes, seconds)}", err=True)
     else:
         click.echo(f"pushed: {plain(ref)}; all of it was there", err=True)
@@ -171,38 +195,56 @@ def _lasting(host: str, *, as_json: bool, where: Where) -> Iterator[Lasting]:
             yield lasting
 
 
-@contextmanager
-def _source(
-    image: str, origin: str | None, file: str | None, *, as_json: bool, where: Where
-) -> Iterator[Source]:
-    """Where IMAGE comes from: as told, else this laptop's engine."""
+def _of_machine(
+    origin: str, image: str, stack: ExitStack, *, as_json: bool, where: Where
+) -> Source:
+    from remotenb.transfer.spool import Spooled  # noqa: PLC0415  paramiko
+
+    lasting = stack.enter_context(_lasting(origin, as_json=as_json, where=where))
+    return stack.enter_context(Spooled(lasting, named(image)))
+
+
+def _of_file(file: str, image: str, stack: ExitStack, said: str = "") -> Source:
     from remotenb.transfer import file as archives  # noqa: PLC0415  gzip, tarfile, tempfile
 
-    if origin:
-        from remotenb.transfer.spool import Spooled  # noqa: PLC0415  paramiko
+    stream, index = stack.enter_context(archives.opened(Path(file)))
+    return archives.FileSource(stream, index, named(image), said or file)
 
-        with (
-            _lasting(origin, as_json=as_json, where=where) as lasting,
-            Spooled(lasting, image) as source,
-        ):
-            yield source
-        return
-    if file:
-        with archives.opened(Path(file)) as (stream, index):
-            yield archives.FileSource(stream, index, image, file)
-        return
-    engine = archives.engine_with(image)
-    if engine is None:
+
+def _of_laptop(
+    target: Lasting, image: str, stack: ExitStack, *, local: bool, registry: bool
+) -> Source:
+    """From this laptop's engine if it has the image, else from the registry; it is said which."""
+    from remotenb.transfer import file as archives  # noqa: PLC0415  see _of_file
+
+    report, name = target.machine.report, wanted(image)
+    engine = None if registry or name.digest else archives.engine_with(name.familiar)
+    if engine is not None:
+        said = f"this laptop's {Path(engine[0]).stem}"
+        with report.step(f"{said} has {name.familiar}, and saves it"):
+            saved = stack.enter_context(archives.saved(engine, name.familiar))
+        return _of_file(str(saved), image, stack, said)
+    if local:
         raise ImageMissing(
-            f"no docker or podman of this laptop has {image}",
-            hint="take it --from another machine, or out of a --file",
+            f"no docker or podman of this laptop has {name.familiar}",
+            hint="without --local it is fetched from its registry",
         )
-    if not as_json:
-        click.echo(
-            f"{image} comes from this laptop's {Path(engine[0]).stem}, which has it", err=True
-        )
-    with archives.saved(engine, image) as saved, archives.opened(saved) as (stream, index):
-        yield archives.FileSource(stream, index, image, f"this laptop's {Path(engine[0]).stem}")
+    why = "" if registry else ", as no engine of this laptop has it"
+    with report.step(f"asking {name.registry} for {name.familiar}{why}"):
+        return _of_registry(target, name, stack)
+
+
+def _of_registry(target: Lasting, image: Reference, stack: ExitStack) -> Source:
+    from remotenb.credentials import Credentials  # noqa: PLC0415  platformdirs
+    from remotenb.pull import room  # noqa: PLC0415  paramiko
+    from remotenb.registry import logins  # noqa: PLC0415
+    from remotenb.registry.client import Registry  # noqa: PLC0415  httpx
+    from remotenb.transfer.fetched import Fetched  # noqa: PLC0415
+
+    machine = target.machine
+    login = logins.find(Credentials(None, machine.report.warning), image.registry)
+    client = stack.enter_context(Registry(image.registry, login))
+    return Fetched(client, image, room(machine).platform)
 
 
 def _hold_against_digest(file: Path, *, as_json: bool) -> None:

@@ -16,10 +16,11 @@ from tarfile import BLOCKSIZE, GNU_FORMAT, TarInfo
 from typing import TYPE_CHECKING, Any
 
 from remotenb.errors import ArchiveUnusable, UsageError
+from remotenb.reference import parse, wanted
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from remotenb.transfer.parts import Piece
 
@@ -27,12 +28,6 @@ PARTIAL = "remotenb/partial"
 """The name of images that only hold layers until the whole image is there."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_NAME = re.compile(
-    r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?"  # a registry
-    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
-    r"(?::[\w][\w.-]{0,127})?",
-    re.ASCII,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +90,30 @@ class Entry:
     layers: tuple[str, ...]
 
 
-def named(ref: str) -> str:
-    """``ref`` with the tag that it means; raises :class:`UsageError` for what engines refuse."""
-    if not _NAME.fullmatch(ref):
+def named(text: str) -> str:
+    """The name that a person means by ``text``, as docker shows it.
+
+    Raises :class:`UsageError` for one that engines refuse, or that nothing can be tagged with.
+    """
+    reference = wanted(text)
+    if reference.digest:
         raise UsageError(
-            f"{one_line(ref, 80)} is no name of an image",
-            hint="NAME:TAG, the name in lower case, as nvcr.io/nvidia/pytorch:25.10-py3",
+            f"{one_line(text)} names an image by its digest, which is no name to give",
+            hint="give it one: --tag NAME:TAG",
         )
-    return ref if ":" in ref.rpartition("/")[2] else f"{ref}:latest"
+    return reference.familiar
 
 
 def same(one: str, other: str) -> bool:
     """Whether two names mean the same image: engines leave out what goes without saying."""
-    return _short(one) == _short(other)
+    return _meant(one) == _meant(other)
 
 
-def _short(ref: str) -> str:
-    for prefix in ("docker.io/library/", "docker.io/", "localhost/"):
-        ref = ref.removeprefix(prefix)
-    return ref if ":" in ref.rpartition("/")[2] else f"{ref}:latest"
+def _meant(ref: str) -> str:
+    try:
+        return str(parse(ref.removeprefix("localhost/")))  # where podman puts what has no registry
+    except UsageError:
+        return ref
 
 
 def diff_ids(config: bytes) -> tuple[str, ...]:
@@ -144,15 +144,21 @@ def entries(manifest: bytes) -> tuple[Entry, ...]:
         raise _nonsense("manifest.json describes no image") from None
 
 
-def chosen(images: Sequence[Entry], wanted: str, archive: str) -> Entry:
+def chosen(images: Sequence[Entry], name: str, archive: str) -> Entry:
     """The image of that name, or the only one; raises :class:`ArchiveUnusable`."""
     names = ", ".join(ref for one in images for ref in one.refs) or "none that has a name"
-    found = [one for one in images if not wanted or any(same(ref, wanted) for ref in one.refs)]
+    found = [one for one in images if not name or any(same(ref, name) for ref in one.refs)]
     if not found:
-        raise ArchiveUnusable(f"{wanted} is not in {archive}", hint=f"there are: {names}")
-    if len(found) > 1 and not wanted:
+        raise ArchiveUnusable(f"{name} is not in {archive}", hint=f"there are: {names}")
+    if len(found) > 1 and not name:
         raise ArchiveUnusable(f"there are several images in {archive}", hint=f"name one: {names}")
     return found[0]
+
+
+def partials(refs: Iterable[str], key: str) -> set[str]:
+    """The names among ``refs`` of images that only hold layers for the image of ``key``."""
+    name = re.compile(rf"(?:docker\.io/|localhost/)?{PARTIAL}:{key}(?:-[0-9]+)?")
+    return {ref for ref in refs if name.fullmatch(ref)}
 
 
 def partial_config(config: bytes, count: int) -> bytes:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SMALL_FILE = 16 << 20
 """Bytes; the manifest and a configuration are much smaller."""
 
+FILES_LIMIT = 20_000
+"""An image has a few hundred."""
+
 _BLOBS = "blobs/sha256/"
 _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 """gzip, zstd, bzip2, xz."""
@@ -69,6 +72,8 @@ class Index:
                     if member.issym():  # older dockers write a layer once, and link to it
                         target = PurePosixPath(member.name).parent / member.linkname
                         links[member.name] = _normal(target)
+                    if len(files) > FILES_LIMIT:
+                        raise self._broken("it has no end")
                     if member.isreg():
                         files[member.name] = Extent(member.offset_data, member.size)
                     if member.offset_data + member.size > size:

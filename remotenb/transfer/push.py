@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remotenb.errors import (
+    BlobDamaged,
     DiskFull,
     ImageDiffers,
     LayerDamaged,
     LinkError,
     PartialRefused,
+    ProtocolFailed,
     TransferTaken,
 )
-from remotenb.transfer.archive import PARTIAL, diff_ids, partial_config, written
+from remotenb.transfer.archive import PARTIAL, diff_ids, partial_config, partials, written
 from remotenb.transfer.blocks import Ranges, packed
 from remotenb.transfer.parts import batches, held, part_name
 from remotenb.transfer.store import Folder, Store
@@ -55,14 +57,20 @@ class Sent:
 class Push:
     """One image on its way to one machine."""
 
-    def __init__(self, target: Lasting, source: Source, ref: str, shown: Shown) -> None:
+    def __init__(
+        self, target: Lasting, source: Source, ref: str, shown: Shown, *, batch: int = BATCH
+    ) -> None:
         """``ref`` is the name that it shall have there."""
+        self._batch = batch
         self._target = target
         self._source = source
         self._contents: Contents = source.contents
         self._ref = ref
         self._shown = shown
         self._whole = ""
+        self._spare: set[str] = set()
+        """Names over there that are not needed once the image has its own."""
+        self._one_at_a_time = False
         self._packs = False
         self._rate = 0.0
         self.sent = Sent()
@@ -77,10 +85,16 @@ class Push:
                     raise
                 self._want_whole(f"the engine ({error.message})")
             except LinkError as error:
-                if not self._source.mend(error):
-                    self._target.mend(error)
+                self._mend(error)
             else:
                 return self.sent
+
+    def _mend(self, error: LinkError) -> None:
+        """Make the next attempt possible; raises an error where nothing can."""
+        if isinstance(error, ProtocolFailed) and self._target.alive and not self._one_at_a_time:
+            self._one_at_a_time = True  # sshd has no second session for us (MaxSessions)
+        elif not self._source.mend(error):
+            self._target.mend(error)
 
     def _want_whole(self, why: str) -> None:
         self._whole = why
@@ -94,25 +108,25 @@ class Push:
         """From what is there to the whole image; raises a :class:`LinkError` in between."""
         store = Store(self._target.machine)
         images = store.images()
+        self._spare = partials((ref for one in images for ref in one.refs), self._contents.key)
         if any(one.id == self._contents.id for one in images):
-            store.tag(self._contents.id, self._ref)
-        else:
-            if not self._whole and (why := store.wants_all()):
-                self._want_whole(why)
-            wanted = diff_ids(self._contents.config)
-            have = 0 if self._whole else held((one.diff_ids for one in images), wanted)
-            self._bring(store, have)
-            self._check(store)
-            store.tag(self._partial(), self._ref)
-        store.untag(*store.partials(self._contents.key))
-        store.remove(store.folder(self._contents.key).path)
+            store.settle(self._contents.id, self._ref, self._spare)
+            return
+        why, root = store.about()
+        if why and not self._whole:
+            self._want_whole(why)
+        wanted = diff_ids(self._contents.config)
+        have = 0 if self._whole else held((one.diff_ids for one in images), wanted)
+        folder = self._bring(store, have, root)
+        self._check(store)
+        store.settle(self._partial(), self._ref, self._spare, folder.path)
 
-    def _bring(self, store: Store, have: int) -> None:
-        """Send and load all layers but the lowest ``have``."""
+    def _bring(self, store: Store, have: int, root: str) -> Folder:
+        """Send and load all layers but the lowest ``have``; where they arrived."""
         missing = self._contents.layers[have:]
         self.sent.layers = max(self.sent.layers, len(missing))
-        groups = [list(missing)] if self._whole else batches(missing, BATCH)
-        folder = self._folder(store, groups)
+        groups = [list(missing)] if self._whole else batches(missing, self._batch)
+        folder = self._folder(store, groups, root)
         there = sum(folder.arrived(layer).size for layer in missing)
         self._shown.begin(there, sum(layer.size for layer in missing))
         loader = ThreadPoolExecutor(1)
@@ -127,6 +141,7 @@ class Push:
         finally:
             self._shown.end()
             loader.shutdown(wait=False, cancel_futures=True)
+        return folder
 
     def _send(
         self,
@@ -143,14 +158,14 @@ class Push:
                 self._carry(store, folder, layer)
             have += len(group)
             loads.append(loader.submit(self._load, store, group, have))
-            _raised(one for one in loads if one.done())
+            _raised(one for one in loads if one.done() or self._one_at_a_time)
         return loads
 
-    def _folder(self, store: Store, groups: Sequence[Sequence[Layer]]) -> Folder:
+    def _folder(self, store: Store, groups: Sequence[Sequence[Layer]], root: str) -> Folder:
         """Where parts wait; two batches do at a time. Raises :class:`DiskFull` beforehand."""
         sizes = [sum(layer.size for layer in group) for group in groups]
         need = max(sum(pair) for pair in zip(sizes, [*sizes[1:], 0], strict=True))
-        folder = store.folder(self._contents.key, need, store.root())
+        folder = store.folder(self._contents.key, need, root)
         there = sum(size for _, size in folder.files)
         if folder.free + there < need:
             raise _too_small(store.host, folder.path, folder.free + there, need)
@@ -164,15 +179,17 @@ class Push:
         offset, number = there.size, there.following
         digest = hashlib.sha256()
         blocks = Ranges(self._source.read(layer, offset))
-        while offset < layer.size:
-            size = min(RANGE if self._rate else FIRST_RANGE, layer.size - offset)
-            file = f"{folder.path}/{part_name(layer, number, offset)}"
-            self._put(store, file, blocks, size, digest, pack=layer.raw)
-            offset, number = offset + size, number + 1
-        whole = not there.size and bool(layer.digest)
-        if whole and layer.digest != f"sha256:{digest.hexdigest()}":
+        try:
+            while offset < layer.size:
+                size = min(RANGE if self._rate else FIRST_RANGE, layer.size - offset)
+                file = f"{folder.path}/{part_name(layer, number, offset)}"
+                self._put(store, file, blocks, size, digest, pack=layer.raw)
+                offset, number = offset + size, number + 1
+            if not there.size and layer.digest not in {"", f"sha256:{digest.hexdigest()}"}:
+                raise self._damaged(layer, self._source.said)
+        except (LayerDamaged, BlobDamaged):  # not to be gone on with
             store.discard(folder.path, store.folder(self._contents.key).arrived(layer).pieces)
-            raise self._damaged(layer, self._source.said)
+            raise
 
     def _put(  # noqa: PLR0913  all but the store by what they are
         self,
@@ -211,14 +228,14 @@ class Push:
         config, name = self._contents.config, self._partial()
         if not last:
             config, name = partial_config(config, upto), f"{name}-{upto}"
-        older = [one for one in store.partials(self._contents.key) if not one.endswith(name)]
         try:
             store.load(folder.path, written(config, name, group), pieces)
         except LayerDamaged:
             store.remove(folder.path)  # not to be gone on with
             raise
         store.discard(folder.path, (piece for one in pieces.values() for piece in one))
-        store.untag(*older)
+        store.untag(*self._spare - {name})
+        self._spare = {name}
 
     def _verify(self, store: Store, folder: Folder, layer: Layer) -> None:
         there = folder.arrived(layer)
@@ -238,7 +255,7 @@ class Push:
             return
         same = there is not None and there.diff_ids == diff_ids(self._contents.config)
         if not same or "containerd" not in self._whole:
-            store.untag(*store.partials(self._contents.key))
+            store.untag(*self._spare)
             raise ImageDiffers(
                 f"{store.host} made another image of {self._ref} "
                 f"({there.id if there else 'none'}, not {self._contents.id})",

@@ -21,7 +21,6 @@ from remotenb.transfer.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
     from typing import Self
 
     from remotenb.errors import RemotenbError
@@ -44,13 +43,12 @@ class Spooled:
         self._origin = origin
         self._ref = ref
         self.said = origin.machine.host.name
-        self._file = ""
-        while True:
-            try:
-                self._write()
-                break
-            except LinkError as error:
-                origin.mend(error)
+        self._folder = ""
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__()
+            raise
         self.contents: Contents = self._index.contents(ref)
 
     def read(self, layer: Layer, offset: int) -> Iterator[bytes]:
@@ -66,6 +64,13 @@ class Spooled:
         self._origin.mend(error)
         self._write()
         return True
+
+    def _begin(self) -> None:
+        while True:
+            try:
+                return self._write()
+            except LinkError as error:
+                self._origin.mend(error)
 
     def _write(self) -> None:
         """Let the engine write the image, unless it has; then see what is in it."""
@@ -84,7 +89,7 @@ class Spooled:
                 f"and to save {self._ref} takes {need >> 20} MiB",
                 hint="make room there",
             )
-        self._folder, self._file = folder.path, f"{folder.path}/image.tar"
+        self._folder = folder.path
         with machine.report.step(f"{store.host} saves {self._ref}"):
             done = machine.link.script(
                 far.source("transfer_save.sh"),
@@ -102,14 +107,13 @@ class Spooled:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._origin.alive:
+    def __exit__(self, *_exc: object) -> None:
+        if self._folder and self._origin.alive:
             Store(self._origin.machine).remove(self._folder)
+
+    @property
+    def _file(self) -> str:
+        return f"{self._folder}/image.tar"
 
 
 class _Pages(io.RawIOBase):
@@ -162,7 +166,13 @@ def _bytes(machine: Machine, file: str, begin: int, size: int) -> Iterator[bytes
                 yield block
             with reported(link.host):
                 block = channel.recv(BLOCK) if size else b""
+        ended = size and channel.status_event.wait(STALL_S) and channel.recv_exit_status() >= 0
     finally:
         channel.close()
+    if ended:
+        raise ScriptFailed(
+            f"a file of {link.host.name} became shorter while it was read",
+            hint="did somebody clean up there? Try again",
+        )
     if size:
         raise LinkLost(f"the connection to {link.host.name} broke", hint="the same command goes on")

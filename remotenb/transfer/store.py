@@ -13,7 +13,7 @@ from remotenb.errors import DiskFull, EngineRefused, FarSideError, ImageMissing,
 from remotenb.ssh.failures import reported
 from remotenb.ssh.process import feed
 from remotenb.text import one_line
-from remotenb.transfer.archive import PARTIAL, recipe
+from remotenb.transfer.archive import recipe
 from remotenb.transfer.parts import Arrived, arrived
 
 if TYPE_CHECKING:
@@ -65,19 +65,14 @@ class Store:
         self.host = machine.host.name
         self.engine = shlex.join(machine.engine)
 
-    def wants_all(self) -> str:
-        """Why this engine wants an image whole; empty when it takes the missing layers alone."""
+    def about(self) -> tuple[str, str]:
+        """Why this engine wants images whole, empty if it does not; and its own folder if known."""
         if self._machine.probe.engine.name == "podman":
-            return "podman"
-        status = self._machine.run("info", "-f", "{{json .DriverStatus}}")
-        return "docker's containerd image store" if "io.containerd.snapshotter" in status else ""
-
-    def root(self) -> str:
-        """The engine's own folder; empty when it does not say."""
-        try:
-            return self._machine.run("info", "-f", "{{.DockerRootDir}}").strip()
-        except FarSideError:  # podman has another word for it
-            return ""
+            return "podman", ""
+        said = self._machine.run("info", "-f", "{{.DockerRootDir}}\n{{json .DriverStatus}}")
+        root, _, status = said.partition("\n")
+        whole = "io.containerd.snapshotter" in status
+        return "docker's containerd image store" if whole else "", root.strip()
 
     def images(self) -> tuple[Held, ...]:
         """All images, those without a name too."""
@@ -165,20 +160,25 @@ class Store:
         """
         self._join(folder, recipe(parts, pieces), *self._machine.engine, "load")
 
-    def tag(self, image: str, ref: str) -> None:
-        """Give an image a name."""
-        self._machine.run("tag", image, ref)
-
     def untag(self, *refs: str) -> None:
         """Take names away, and what only had those."""
         if refs:
             self._machine.run("rmi", *refs)
 
-    def partials(self, key: str) -> tuple[str, ...]:
-        """The names of images that hold layers for the image of ``key``."""
-        wanted = re.compile(rf"(?:docker\.io/|localhost/)?{PARTIAL}:{key}(?:-[0-9]+)?")
-        found = (ref for one in self.images() for ref in one.refs)
-        return tuple(sorted({ref for ref in found if wanted.fullmatch(ref)}))
+    def settle(self, image: str, ref: str, spare: Iterable[str], folder: str = "") -> None:
+        """Give an image its name; then names that are not needed any more go, and the folder."""
+        done = self._machine.link.script(
+            '$ENGINE tag "$1" "$2" && shift 2 && { [ $# -eq 0 ] || $ENGINE rmi "$@" >/dev/null; } '
+            '&& { [ -z "$FOLDER" ] || rm -rf -- "$FOLDER"; }',
+            image,
+            ref,
+            *spare,
+            timeout=ASK_TIMEOUT_S,
+            ENGINE=self.engine,
+            FOLDER=folder,
+        )
+        if done.code != 0:
+            raise self._machine.complaint(done.err.decode("utf-8", "replace"))
 
     def discard(self, folder: str, pieces: Iterable[Piece]) -> None:
         """Remove files of a folder."""

@@ -69,6 +69,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.keyrings",
         "remotenb.notes",
         "remotenb.far.*",
+        "remotenb.transfer.fetched",
         "remotenb.transfer.file",
         "remotenb.laptop",
         "remotenb.ssh",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -122,3 +124,28 @@ def host_jupyter(box: Box) -> Iterator[None]:
     box.run(["sh", "-ec", INTO_A_VENV, "sh", LAB4], timeout=120)
     yield
     box.run(["rm", "-rf", "/opt/jupyter", "/usr/local/bin/jupyter"])
+
+
+SECOND_DOCKER = "/run/second-docker/docker.sock"
+_START_DOCKER = """
+mkdir -p /var/lib/docker/second
+exec dockerd --data-root /var/lib/docker/second --exec-root /run/second-docker \\
+    --pidfile /run/second-docker.pid -H unix://$1 --group docker --bridge none --iptables=false \\
+    >/var/log/second-docker.log 2>&1
+"""
+
+
+@contextmanager
+def second_docker(box: Box) -> Iterator[None]:
+    """One more dockerd of the box, which bob's logins talk to: as if they were on another one."""
+    address = f"unix://{SECOND_DOCKER}"
+    process = subprocess.Popen(box.enter(["sh", "-c", _START_DOCKER, "sh", SECOND_DOCKER]))
+    try:
+        box.sshd(f"Match User bob\n  SetEnv DOCKER_HOST={address}")
+        info = ["docker", "-H", address, "info"]
+        until(lambda: box.run(info, check=False).returncode == 0, "a second docker", seconds=30)
+        yield
+    finally:
+        box.run(["sh", "-c", "kill $(cat /run/second-docker.pid)"], check=False)
+        process.wait(20)
+        box.run(["rm", "-rf", "/var/lib/docker/second"], timeout=120)

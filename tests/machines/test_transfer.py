@@ -6,30 +6,45 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import tarfile
+from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machines.conftest import did, on, refused
+from remotenb.lasting import Lasting
+from remotenb.machine import Machine
+from remotenb.probe import probe
+from remotenb.report import Quiet
+from remotenb.settings import Settings
+from remotenb.ssh.config import resolve
+from remotenb.ssh.link import open_link
+from remotenb.transfer.file import FileSource, opened
+from remotenb.transfer.push import Push
+from tests import fake_keyring
+from tests.machines.conftest import SECOND_DOCKER, did, on, refused, second_docker
 from tests.rig import archive
 from tests.rig.failures import until
 from tests.rig.images import Layer
+from tests.rig.registry import contents
+from tests.rig.registry.front import API_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from remotenb.transfer.archive import Layer as Contained
     from tests.laptop import Event, Laptop
     from tests.rig.box import Box
     from tests.rig.lab import Lab
+    from tests.rig.registry import Registry
 
 MIB = 1 << 20
-OTHER_DOCKER = "unix:///run/other-docker.sock"
 
 
 def layer(folder: Path, name: str, mib: float) -> Layer:
@@ -118,43 +133,99 @@ def test_an_image_is_loaded_by_its_missing_layers_alone_where_nothing_may_be_for
     assert ids(box)["b:2"] == image
 
 
-def test_a_push_that_is_cut_three_times_goes_on_where_it_was(
+def test_a_push_that_is_cut_three_times_and_stopped_goes_on_where_it_was(
     lab: Lab, laptop: Laptop, box: Box, tmp_path: Path
 ) -> None:
     parts = [layer(tmp_path, name, 20) for name in "abc"]
     file, image = saved(tmp_path, "team/work:1", *parts)
-    lab.wire.set(rate=80e6 / 8)
+    lab.wire.set(rate=10e6)
     before = wire_bytes("wire0")
-    process = pushing(laptop, "push", "gpu-box-far", "team/work:1", "--file", str(file))
-    for share in (0.2, 0.5, 0.8):
+    command = ("push", "gpu-box-far", "team/work:1", "--file", str(file))
+    process = pushing(laptop, *command)
+    for share in (0.2, 0.4, 0.6):
         least = share * 60 * MIB
         until(partial(_more_than, box, least), "a part of it", seconds=40)
         box.signal_sshd("KILL", user="alice")
+    until(partial(_more_than, box, 0.8 * 60 * MIB), "a part of it", seconds=40)
+    process.send_signal(signal.SIGINT)
     told = events(process)
-    assert told[-1]["event"] == "pushed", told
+    assert process.returncode == 130
     assert [event["code"] for event in told if event["event"] == "warning"] == ["link_lost"] * 3
-    assert told[-1]["sent"] <= 1.1 * file.stat().st_size
+    assert ids(box) == {}
+
+    done = did(laptop, *command)
+    assert done["sent"] <= 0.2 * 60 * MIB
     assert wire_bytes("wire0") - before <= 1.1 * file.stat().st_size
     assert ids(box) == {"team/work:1": image}
     assert left(box) == ""
 
 
-def test_a_push_that_was_stopped_goes_on_with_the_same_command(
-    lab: Lab, laptop: Laptop, box: Box, tmp_path: Path
+@contextmanager
+def lasting(lab: Lab) -> Iterator[Lasting]:
+    """Logged in to the box, in this process."""
+    host = resolve("gpu-box", config_file=lab.ssh_config)
+    link = open_link(host)
+    seen = probe(link, engine="auto", enter=False)
+    with Lasting(Machine(host, Settings(), link, seen, Quiet())) as one:
+        yield one
+
+
+class Unseen:
+    """Shows nothing."""
+
+    def begin(self, done: int, total: int) -> None:
+        """Nothing."""
+
+    def moved(self, count: int) -> None:
+        """Nothing."""
+
+    def end(self) -> None:
+        """Nothing."""
+
+
+class Stopped(Exception):
+    pass
+
+
+class StopsAt(FileSource):
+    """A source that ends in the middle of one layer."""
+
+    at = 2
+
+    def read(self, layer: Contained, offset: int) -> Iterator[bytes]:
+        if layer.number == self.at:
+            raise Stopped
+        return super().read(layer, offset)
+
+
+def test_layers_that_were_loaded_are_held_until_the_image_is_whole(
+    lab: Lab, box: Box, tmp_path: Path
 ) -> None:
-    file, image = saved(tmp_path, "team/work:1", layer(tmp_path, "a", 16), layer(tmp_path, "b", 16))
-    lab.wire.set(rate=80e6 / 8)
-    process = pushing(laptop, "push", "gpu-box-far", "team/work:1", "--file", str(file))
-    until(lambda: arrived(box) > 20 * MIB, "more than a layer", seconds=40)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert "team/work:1" not in ids(box)
-    lab.wire.reset()
-    done = did(laptop, "push", "gpu-box", "team/work:1", "--file", str(file))
-    assert done["sent"] < 13 * MIB
+    one, two, three = (layer(tmp_path, name, 1) for name in "abc")
+    file, image = saved(tmp_path, "team/work:1", one, two, three, one)
+    with lasting(lab) as target, opened(file) as (stream, index):
+        stops = StopsAt(stream, index, "", "x.tar")
+        with pytest.raises(Stopped):
+            Push(target, stops, "team/work:1", Unseen(), batch=1).run()
+        (held,) = ids(box)
+        assert re.fullmatch("remotenb/partial:[0-9a-f]{16}-[12]", held)
+
+        source = FileSource(stream, index, "", "x.tar")
+        sent = Push(target, source, "team/work:1", Unseen(), batch=1).run()
+    assert sent.bytes <= 1.05 * (three.tar.stat().st_size + one.tar.stat().st_size)
     assert ids(box) == {"team/work:1": image}
     assert left(box) == ""
+
+
+def test_a_push_makes_do_with_one_session_at_a_time(
+    lab: Lab, laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    box.sshd("MaxSessions 1")
+    file, image = saved(tmp_path, "team/work:1", *(layer(tmp_path, name, 4) for name in "abc"))
+    with lasting(lab) as target, opened(file) as (stream, index):
+        source = FileSource(stream, index, "", "x.tar")
+        Push(target, source, "team/work:1", Unseen(), batch=1).run()
+    assert ids(box) == {"team/work:1": image}
 
 
 def test_a_flipped_byte_names_its_layer_and_leaves_no_image(
@@ -262,23 +333,9 @@ def test_an_image_is_saved_to_a_file_that_is_whole_or_not_there(
 
 @pytest.fixture
 def other_docker(box: Box) -> Iterator[None]:
-    """A second dockerd of the box, which bob's logins use: an open machine, of sorts."""
-    start = (
-        "mkdir -p /var/lib/docker/other && exec dockerd --data-root /var/lib/docker/other "
-        f"--exec-root /run/other-docker --pidfile /run/other-docker.pid -H {OTHER_DOCKER} "
-        "--group docker --bridge none --iptables=false "
-        ">/var/log/other-docker.log 2>&1"
-    )
-    process = subprocess.Popen(box.enter(["sh", "-c", start]))
-    try:
-        box.sshd(f"Match User bob\n  SetEnv DOCKER_HOST={OTHER_DOCKER}")
-        info = ["docker", "-H", OTHER_DOCKER, "info"]
-        until(lambda: box.run(info, check=False).returncode == 0, "a second docker", seconds=30)
+    """An open machine, of sorts."""
+    with second_docker(box):
         yield
-    finally:
-        box.run(["sh", "-c", "kill $(cat /run/other-docker.pid)"], check=False)
-        process.wait(20)
-        box.run(["rm", "-rf", "/var/lib/docker/other"])
 
 
 def test_an_image_goes_from_one_machine_to_another_through_the_laptop(
@@ -300,3 +357,37 @@ def test_an_image_goes_from_one_machine_to_another_through_the_laptop(
     assert box.run(["ls", "-A", transfers]).stdout == ""
     missing = refused(laptop, "push", "gpu-box", "team/none:1", "--from", "gpu-box-bob")
     assert missing["error"] == "ImageMissing"
+
+    box.docker("rmi", "team/work:1")
+    laptop.variables["DOCKER_HOST"] = f"unix://{box.path(SECOND_DOCKER)}"  # as the laptop's own
+    done = did(laptop, "push", "gpu-box", "team/work:1")
+    assert (done["id"], done["layers"], done["source"]) == (image, 1, "this laptop's docker")
+    assert refused(laptop, "push", "gpu-box", "b:1", "--local")["error"] == "ImageMissing"
+
+
+def test_an_image_is_fetched_from_its_registry_by_the_laptop_for_a_box_that_reaches_none(
+    laptop: Laptop, box: Box, registry: Registry
+) -> None:
+    keyring = {fake_keyring.FILE: str(laptop.home / "keyring.json"), **fake_keyring.ENVIRONMENT}
+    laptop.variables.update(keyring)
+    registry.shut_from(box)
+    registry.faults.cut_after, registry.faults.cuts = 6 * MIB, 2
+    done = did(laptop, "push", "gpu-box", contents.CLARA)
+    assert (done["layers"], done["source"]) == (contents.CLARA_LAYERS, "nvcr.io")
+    assert done["sent"] <= 1.05 * contents.CLARA_LAYERS * contents.CLARA_LAYER
+    shown = box.docker("image", "inspect", "-f", "{{.Id}}", contents.CLARA).stdout.strip()
+    assert shown == done["id"]
+    registry.faults.damage = True
+    box.docker("rmi", contents.CLARA)
+    assert refused(laptop, "push", "gpu-box", contents.CLARA)["error"] == "BlobDamaged"
+    registry.faults.damage = False
+
+    error = refused(laptop, "push", "gpu-box", contents.SECRET)
+    assert (error["error"], error["hint"]) == ("LoginNeeded", "remotenb login HOST nvcr.io")
+    login = laptop.argv(*on(laptop, "login", "gpu-box", "--password-stdin"))
+    key = f"{API_KEY}\n".encode()
+    subprocess.run(login, check=True, env=laptop.environment, input=key, capture_output=True)
+    assert did(laptop, "push", "gpu-box", contents.SECRET)["event"] == "pushed"
+    traces = ["grep", "-rlsF", API_KEY, "/home", "/tmp", "/dev/shm", "/run", "/var/log"]
+    assert box.run(traces, check=False).stdout == ""
+    box.docker("rmi", contents.SECRET)

@@ -92,6 +92,10 @@ class Box:
         argv = ["sh", "-ec", script, "sh", path, f"{owner}:", f"{mode:o}"]
         self.run(argv, input=text)
 
+    def path(self, path: str) -> Path:
+        """Return a file of the box as seen from here; no part of it may be a symlink."""
+        return self._machine.path(path)
+
     def listening(self) -> list[Listening]:
         """Return who listens on which TCP port."""
         out = self.run(["ss", "-H", "-l", "-t", "-n", "-p"]).stdout
