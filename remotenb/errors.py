@@ -34,6 +34,7 @@
     │  ├─ TransferTaken                     somebody else sends the same image
     │  ├─ MountMissing
     │  ├─ FileMissing / FileRefused / Untrustworthy / PythonMissing / CopyIncomplete
+    │  ├─ InstallFailed
     │  ├─ JupyterMissing / JupyterFailed / JupyterNotReady
     │  └─ ServerOpen / ServerUnreachable
     ├─ LocalError                       5   something on the laptop
@@ -42,6 +43,8 @@
     │  ├─ PortTaken
     │  ├─ FileTaken                         a file of that name is there
     │  └─ ArchiveUnusable                   a file that is no image, or a damaged one
+    │  ├─ WheelsMissing                     packages that cannot be fetched
+    │  └─ PortTaken
     └─ ServerGone                       6   it was there, and does not come back
 
 ``passing`` says whether trying again may help; the exit code belongs to the branch.
@@ -263,6 +266,10 @@ class CopyIncomplete(FarSideError):
     """Some of the files could not be copied; each was named."""
 
 
+class InstallFailed(FarSideError):
+    """The pip over there failed, or there is none."""
+
+
 class JupyterMissing(FarSideError):
     """There is no Jupyter in the image, the container, or on the host."""
 
@@ -307,6 +314,8 @@ class FileTaken(LocalError):
 
 class ArchiveUnusable(LocalError):
     """A file is no image archive, or is damaged."""
+class WheelsMissing(LocalError):
+    """What a machine without internet lacks cannot be fetched here for it."""
 
 
 class ServerGone(RemotenbError):

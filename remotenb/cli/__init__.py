@@ -38,6 +38,7 @@ SECTIONS = {
     },
     "Files": {
         "cp": "Copy files to and from a container.",
+        "install": "Install packages in a container.",
         "chown": "Take over what containers left as root's in your folders.",
     },
     "Image": {

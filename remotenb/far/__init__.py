@@ -35,6 +35,7 @@ MODULES = (
 )
 
 COPYING = ("tree", "copying")
+INSTALLING = (*COPYING, "installing")
 
 LENGTH_DIGITS = 8
 

@@ -396,7 +396,7 @@ def _free(place: str) -> int:
 def main(_shipped: bytes, wish_text: str) -> int:
     """The end that is not the laptop, on its stdin and stdout; the exit code."""
     wish = json.loads(wish_text)
-    wire = Wire(lambda size: os.read(0, size), _write)
+    wire = Wire(lambda size: os.read(0, size), write)
     top = os.path.expanduser(tree.from_wire(wish["path"]))
     try:
         if wish["send"]:
@@ -417,7 +417,8 @@ def main(_shipped: bytes, wish_text: str) -> int:
     return 0
 
 
-def _write(data: bytes) -> None:
+def write(data: bytes) -> None:
+    """All of it to stdout, which may take less at a time."""
     left = memoryview(data)
     while left:
         left = left[os.write(1, left) :]

@@ -1,6 +1,6 @@
-# Runs the far end of a copy, with this channel as its stdin and stdout.
-# In: MARKER, CODE (it reads the rest of itself from stdin) and WISH, what it is told; ENGINE and ID,
-# the container, or none for here. For a path in a folder that the container mounts: UNDER,
+# Runs a Python of ours, as the far end of a copy, with this channel as its stdin and stdout.
+# In: MARKER, CODE (it reads the rest of itself from stdin) and WISH, what it is told; INSIDE, what
+# stands before a command to run it in the container, or nothing for here. For a path in a folder that the container mounts: UNDER,
 # that folder of this machine, PLACE, the path in it, and HERE, the same wish for here.
 
 printf '\n%s\n' "$MARKER"
@@ -15,9 +15,5 @@ seen_here() {
 }
 
 run='exec "$(command -v python3 || command -v python)" -I -c "$@"'
-if [ -z "$ID" ]; then
-    exec sh -c "$run" sh "$CODE" "$WISH"
-elif seen_here; then
-    exec sh -c "$run" sh "$CODE" "$HERE"
-fi
-exec $ENGINE exec -i "$ID" sh -c "$run" sh "$CODE" "$WISH"
+if seen_here; then INSIDE='' WISH=$HERE; fi
+exec $INSIDE sh -c "$run" sh "$CODE" "$WISH"
