@@ -94,6 +94,8 @@ class StartContainer:
 
     spec: ContainerSpec
     existing: Container | None = None
+    install: bool = False
+    """Jupyter comes into it, before it is waited for."""
 
 
 @dataclass(frozen=True, slots=True)

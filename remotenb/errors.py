@@ -42,9 +42,8 @@
     │  ├─ LaptopRefused                     a file that cannot be read or written
     │  ├─ PortTaken
     │  ├─ FileTaken                         a file of that name is there
-    │  └─ ArchiveUnusable                   a file that is no image, or a damaged one
-    │  ├─ WheelsMissing                     packages that cannot be fetched
-    │  └─ PortTaken
+    │  ├─ ArchiveUnusable                   a file that is no image, or a damaged one
+    │  └─ WheelsMissing                     packages that cannot be fetched
     └─ ServerGone                       6   it was there, and does not come back
 
 ``passing`` says whether trying again may help; the exit code belongs to the branch.
@@ -314,6 +313,8 @@ class FileTaken(LocalError):
 
 class ArchiveUnusable(LocalError):
     """A file is no image archive, or is damaged."""
+
+
 class WheelsMissing(LocalError):
     """What a machine without internet lacks cannot be fetched here for it."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from remotenb.again import decide_again
 from remotenb.credentials import Asker
 from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
-from remotenb.errors import ImageMissing, LimitRefused, NoImage, ServerOpen
+from remotenb.equip import agree, bare, lacks_it
+from remotenb.equip import install as equip
+from remotenb.errors import ImageMissing, JupyterMissing, LimitRefused, NoImage, ServerOpen
 from remotenb.jupyter import verify_all
 from remotenb.launch import Launcher
 from remotenb.machine import Machine
@@ -93,22 +96,43 @@ class Find:
                 speak_of_unheeded(self.report, self.wish, server.container)
                 return server, True
             case StartServer(container):
-                where = f"container {container.name}" if container else link.host.name
                 self._speak_of_owner(container)
                 speak_of_unheeded(self.report, self.wish, container)
-                with self.report.step(f"starting Jupyter in {where}"):
-                    return self._launcher(link, seen).server(plan), False
-            case StartContainer(spec, existing):
-                runs = existing is not None and existing.running
-                if existing:
-                    speak_of_unheeded(self.report, self.wish, existing)
-                how = "waiting for" if runs else "starting again" if existing else "starting"
-                with self.report.step(f"{how} container {spec.name} of {spec.image}"):
-                    return self._container(link, seen, plan), runs
+                return self._started_in(link, seen, container), False
+            case StartContainer():
+                return self._started_anew(link, seen, plan)
             case Refuse(ImageMissing() as error):
                 return self._carried_out(link, self._with_image(link, seen, error))
+            case Refuse(JupyterMissing() as error):
+                container = bare(error, seen.probe, self.wish.settings)
+                agree(error, self.wish.settings, self.people)
+                return self._started_in(link, seen, container), False
             case Refuse(error):
                 raise error
+
+    def _started_anew(self, link: Link, seen: Seen, plan: StartContainer) -> tuple[Server, bool]:
+        """A server in a container of ours; with Jupyter brought in if the image has none."""
+        spec, existing = plan.spec, plan.existing
+        runs = existing is not None and existing.running
+        if existing:
+            speak_of_unheeded(self.report, self.wish, existing)
+        how = "waiting for" if runs else "starting again" if existing else "starting"
+        try:
+            with self.report.step(f"{how} container {spec.name} of {spec.image}"):
+                return self._container(link, seen, plan), runs
+        except JupyterMissing as missing:
+            agree(missing, self.wish.settings, self.people)
+        with self.report.step(f"making it again, with Jupyter installed in {spec.name}"):
+            return self._container(link, seen, replace(plan, install=True)), False
+
+    def _started_in(self, link: Link, seen: Seen, container: Container | None) -> Server:
+        """A server in a container that runs, or on the host."""
+        where = f"container {container.name}" if container else link.host.name
+        if container and lacks_it(container):
+            with self.report.step(f"installing Jupyter in {where}"):
+                equip(link, seen.probe, self.wish.settings, container)
+        with self.report.step(f"starting Jupyter in {where}"):
+            return self._launcher(link, seen).server(StartServer(container))
 
     @contextmanager
     def again(self, link: Link, before: Server, outage: float) -> Iterator[tuple[Server, Ways]]:
@@ -186,6 +210,7 @@ class Find:
             seen.probe,
             seen.ways,
             self.clock,
+            partial(equip, link, seen.probe, settings),
             settings.start_timeout,
             settings.relay,
             absolute(settings.root_dir, home) if settings.root_dir else "",
@@ -201,7 +226,7 @@ class Find:
                 "ulimits", "docker may not set ulimits there; started without", refused.hint
             )
             spec = replace(plan.spec, ulimits=())
-            return launcher.container(StartContainer(spec, plan.existing))
+            return launcher.container(replace(plan, spec=spec))
 
     def _speak_of(self, server: Server, others: int) -> None:
         """What a user should know of a server that somebody started."""

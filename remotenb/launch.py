@@ -74,6 +74,8 @@ class Launcher:
     probe: Probe
     ways: Ways
     clock: Clock
+    install: Callable[[Container], None]
+    """Brings Jupyter into a container that waits for it."""
     start_timeout: float
     """Seconds from the start until the server must answer."""
     relay: bool = True
@@ -103,6 +105,7 @@ class Launcher:
                 GROUP=who.group if who else "",
                 FOLDERS="" if existing else "\n".join(mount.source for mount in spec.mounts),
                 ENGINE=shlex.join(spec.engine.argv),
+                INSTALLING="yes" if plan.install else "",
             )
             if done.code != 0:
                 raise why_not_started(done.err, user=self.probe.user)
@@ -111,6 +114,9 @@ class Launcher:
             facts = records(done.out.decode("utf-8", "replace"))
             found = _found_in_new(plan, facts, relay=self.relay)
             self.ways.expect(found.endpoints, found.container)
+            if plan.install and found.container:
+                self.install(found.container)
+                self.link.script('rm "$1"', f"{spec.state_dir}/installing", timeout=20)
             server = self._until_ready(found, lambda: self._look_at(spec))
             self._keep(spec)
         return server
@@ -191,8 +197,7 @@ class Launcher:
         if "@missing" in log:
             raise JupyterMissing(
                 "there is no Jupyter in that image",
-                hint="choose an image with Jupyter, or make one: pip install jupyterlab, "
-                "then docker commit",
+                hint="--install-jupyter puts it into the new container; or choose another image",
                 detail=log,
             )
         raise JupyterFailed(

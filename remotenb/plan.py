@@ -81,7 +81,7 @@ def _in_named_container(
             hint=f"start it on the server: {start}",
         )
     if wish.new:
-        return _server_in(container)
+        return _server_in(container, wish)
     its_own = [s for s in servers if s.container and s.container.id == container.id]
     its_own = _closed_ones(its_own, wish)
     if its_own:
@@ -90,19 +90,20 @@ def _in_named_container(
     for one in found:
         if one.obstacle and one.file.alive:
             raise _unreachable(one)
-    return _server_in(container)
+    return _server_in(container, wish)
 
 
-def _server_in(container: Container) -> StartServer:
+def _server_in(container: Container, wish: Wish) -> StartServer:
     if container.network == "none":
         raise ServerUnreachable(
             f"container {container.name} has no network, so nothing reaches a server in it",
             hint="start it again with a network",
         )
-    if container.scan and container.scan.jupyter is None:
+    bare = container.scan and container.scan.jupyter is None
+    if bare and not wish.settings.install_jupyter:
         raise JupyterMissing(
             f"there is no Jupyter in container {container.name}",
-            hint=f"docker exec {container.name} pip install jupyterlab",
+            hint="--install-jupyter puts it there",
         )
     return StartServer(container)
 

@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allow_open: bool = False
     relay: bool = True
     forwards: tuple[Port, ...] = ()
+    install_jupyter: bool = False
     start_timeout: Seconds = 60.0
 
     def mounts(self) -> tuple[Mount, ...]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--new", is_flag=True, help="Start one more, whatever runs.")
 @click.option("--engine", type=click.Choice(["auto", "docker", "host"]), help="[auto]")
 @click.option("--allow-open", is_flag=True, help="Take a server that has no token.")
+@click.option("--install-jupyter", is_flag=True, help="Where the image has no Jupyter.")
 @click.option("-d", "--detach", is_flag=True, help="Return when ready; the session goes on.")
 @click.option(
     "--forward",
@@ -61,6 +62,7 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
     verbose: int,
     volumes: tuple[str, ...],
     allow_open: bool,
+    install_jupyter: bool,
     **given: str | int | None,
 ) -> int:
     """Go to a Jupyter on HOST: the one that runs, or a new one in a container.
@@ -82,6 +84,7 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
         "volumes": options.of_the_server(volumes, report) or None,
         "forwards": forwards or None,
         "allow_open": allow_open or None,
+        "install_jupyter": install_jupyter or None,
         "browser": False if no_browser else None,
     }
     settings = options.settings(options.load_config(config_file), host, chosen)

@@ -42,6 +42,10 @@ case $found in
     "notebook "[0-6].*) command=notebook app=NotebookApp ;;
     "notebook "*) command=notebook app=ServerApp ;;
     *)
+        # it may be about to be installed
+        left=1800 installing=$(dirname "$0")/installing
+        while [ -e "$installing" ] && [ "$left" -gt 0 ]; do sleep 1; left=$((left - 1)); done
+        [ "$left" -eq 1800 ] || [ -e "$installing" ] || exec sh "$0" "$@"
         echo "@missing jupyter"
         exit 127
         ;;

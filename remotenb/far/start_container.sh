@@ -1,6 +1,6 @@
 # Makes a container and starts it; without parameters, starts the one of that NAME again.
-# In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), and what make_container.sh wants, which
-# stands before this; the parameters are the command that creates the container.
+# In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), INSTALLING (not empty: Jupyter comes later),
+# and what make_container.sh wants, which stands before this; the parameters are the command that creates the container.
 # What fails leaves nothing behind, nor does a laptop that is gone: then writing fails.
 
 made=
@@ -28,6 +28,7 @@ if [ $# -gt 0 ]; then
 fi
 # what an earlier life of it left would be taken for this one's
 [ "$($ENGINE inspect -f '{{.State.Running}}' "$NAME")" = true ] || rm -f "$STATE"/rt/*server-*.json
+[ -z "$INSTALLING" ] || : >"$STATE/installing" || undo
 $ENGINE start "$NAME" >/dev/null || undo
 
 printf '@token %s\n' "$(cat "$STATE/token")" || undo

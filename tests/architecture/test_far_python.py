@@ -148,9 +148,7 @@ def ours(module: str) -> bool:
 
 def test_every_module_that_is_shipped_is_looked_at() -> None:
     shipped = {*far.MODULES, *far.INSTALLING, "kernels", "loader"}
-    assert {f"{name}.py" for name in shipped} == {
-        file.name for file in FILES
-    }
+    assert {f"{name}.py" for name in shipped} == {file.name for file in FILES}
 
 
 def test_it_imports_the_standard_library_and_its_neighbours_only(tree: ast.Module) -> None:

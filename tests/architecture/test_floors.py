@@ -107,6 +107,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "remotenb.doctor",
+        "remotenb.equip",
         "remotenb.find",
         "remotenb.keep",
         "remotenb.lasting",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machines.conftest import LAB4, did, on
+from tests.machines.conftest import BARE, LAB4, did, on
+from tests.notebook import Notebook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,21 +18,58 @@ if TYPE_CHECKING:
 
     from tests.laptop import Done, Laptop
     from tests.rig.box import Box
+    from tests.rig.lab import Lab
 
 NATIVE = "cp311-cp311-manylinux_2_17_x86_64"
 
 
-def wheel(folder: Path, name: str, requires: str = "", tag: str = "py3-none-any") -> None:
-    """A package that has its own name in it; whether it is native shows in its tag alone."""
-    info = f"{name}-1.0.dist-info"
+LAB = """
+# A stand-in: no more of Jupyter than what is asked before a notebook is called ready.
+import http.server, json, os, sys
+args = dict(one[2:].split("=", 1) for one in sys.argv[1:] if "=" in one)
+token = open(os.environ["JUPYTER_TOKEN_FILE"]).read()
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        path = self.path.partition("?")[0]
+        allowed = token in self.headers.get("Authorization", "") + self.path
+        answers = {"/api": {"version": "2.0"}, "/api/status": {"started": "2026-01-01T00:00:00Z",
+                   "kernels": 0, "connections": 0, "last_activity": "2026-01-01T00:00:00Z"},
+                   "/api/kernels": [], "/api/contents": {"type": "directory"}}
+        code = 200 if path == "/api" else 403 if not allowed else 200 if path in answers else 404
+        body = json.dumps(answers.get(path, {})).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+def main():
+    port = int(args["port"])
+    server = http.server.ThreadingHTTPServer((args["ip"], port), Handler)
+    facts = {"pid": os.getpid(), "port": server.server_port, "token": token, "base_url": "/",
+             "secure": False, "root_dir": "/", "url": "", "hostname": "", "sock": ""}
+    name = "jpserver-%d.json" % os.getpid()
+    with open(os.path.join(os.environ["JUPYTER_RUNTIME_DIR"], name), "w") as file:
+        json.dump(facts, file, indent=2)
+    server.serve_forever()
+"""
+
+
+def wheel(
+    folder: Path, name: str, requires: str = "", tag: str = "py3-none-any", script: str = ""
+) -> None:
+    """A package that has its own tag in it, or a script with a command of the name jupyter."""
+    version = "4.0" if script else "1.0"
+    info = f"{name}-{version}.dist-info"
     needs = f"Requires-Dist: {requires}\n" if requires else ""
     texts = {
-        f"{name}.py": f"me = {tag!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}",
+        f"{name}.py": script or f"me = {tag!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
-        f"{info}/RECORD": "".join(f"{file},,\n" for file in (f"{name}.py", f"{info}/METADATA")),
     }
-    with zipfile.ZipFile(folder / f"{name}-1.0-{tag}.whl", "w") as file:
+    if script:
+        texts[f"{info}/entry_points.txt"] = f"[console_scripts]\njupyter = {name}:main\n"
+    texts[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in texts)
+    with zipfile.ZipFile(folder / f"{name}-{version}-{tag}.whl", "w") as file:
         for path, text in texts.items():
             file.writestr(path, text)
 
@@ -53,7 +93,20 @@ def install(laptop: Laptop, index: Mapping[str, str], *args: str) -> Done:
 def test_a_closed_box_gets_what_it_lacks_from_the_laptop_and_nothing_stays_behind(
     laptop: Laptop, box: Box, index: Mapping[str, str]
 ) -> None:
-    box.docker("run", "-d", "--init", "--name", "mine", "-u", "1000:1000", "-e", "HOME=/tmp/alice", LAB4, "sleep", "1000")
+    box.docker(
+        "run",
+        "-d",
+        "--init",
+        "--name",
+        "mine",
+        "-u",
+        "1000:1000",
+        "-e",
+        "HOME=/tmp/alice",
+        LAB4,
+        "sleep",
+        "1000",
+    )
     (laptop.home / "r.txt").write_text("# what the model needs\nmine>=1  # and its own\n")
     done = install(
         laptop, index, "-r", str(laptop.home / "r.txt"), "jupyterlab", "--container=mine"
@@ -95,3 +148,62 @@ def test_a_box_with_an_index_of_its_own_is_left_to_it(
     assert (told["index"], told["carried"]) == ("http://127.0.0.1:8099", None)
     offline = install(laptop, index, "mine", "--offline")
     assert offline.events[-1]["carried"], offline
+
+
+def packages_of(box: Box, container: str) -> str:
+    return box.docker("exec", container, "python3", "-m", "pip", "list").stdout
+
+
+def test_an_image_without_jupyter_gets_it_if_that_was_said_and_keeps_it(
+    laptop: Laptop, box: Box, index: Mapping[str, str]
+) -> None:
+    wheel(laptop.home / "index", "jupyterlab", script=LAB)
+    wish = ("gpu-box", "--image", BARE)
+    refused = laptop.refused(*wish, environment=dict(index))
+    assert refused["error"] == "JupyterMissing"
+    assert "--install-jupyter" in refused["hint"]
+    assert box.docker("ps", "-aq").stdout == ""
+    with laptop.connected(*wish, "--install-jupyter", environment=dict(index)) as session:
+        name = session.ready["container"]
+        assert "jupyterlab" in packages_of(box, name)
+        assert box.run(["find", "/home/alice", "!", "-user", "alice"]).stdout == ""
+    box.docker("restart", "-t", "1", name)
+    with laptop.connected(*wish) as session:
+        assert session.ready["container"] == name
+
+
+def test_a_container_without_jupyter_gets_it_too(
+    laptop: Laptop, box: Box, index: Mapping[str, str]
+) -> None:
+    wheel(laptop.home / "index", "jupyterlab", script=LAB)
+    box.docker("run", "-d", "--init", "--name", "mine", BARE, "sleep", "1000", user="alice")
+    wish = ("gpu-box", "--container", "mine")
+    assert "--install-jupyter" in laptop.refused(*wish, environment=dict(index))["hint"]
+    with laptop.connected(*wish, "--install-jupyter", environment=dict(index)) as session:
+        assert session.ready["container"] == "mine"
+
+
+def test_what_cannot_be_fetched_leaves_no_container(laptop: Laptop, box: Box) -> None:
+    nothing = {"PIP_NO_INDEX": "1"}
+    error = laptop.refused("gpu-box", "--image", BARE, "--install-jupyter", environment=nothing)
+    assert error["error"] == "WheelsMissing"
+    assert box.docker("ps", "-aq").stdout == ""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_real_jupyterlab_reaches_a_closed_box_from_pypi(
+    laptop: Laptop, box: Box, lab: Lab
+) -> None:
+    folder = laptop.home / "pypi"
+    target = ("--python-version=3.11", "--only-binary=:all:", "--platform=manylinux2014_x86_64")
+    argv = [sys.executable, "-m", "pip", "download", "-q", *target, "-d", str(folder)]
+    lab.leave_laptop()
+    try:
+        subprocess.run([*argv, "jupyterlab"], check=True)
+    finally:
+        lab.enter_laptop()
+    wish = ("gpu-box", "--image", BARE, "--install-jupyter")
+    environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
+    with laptop.connected(*wish, environment=environment) as session:
+        assert Notebook(session.ready["url"]).run("print(6 * 7)") == "42\n"
