@@ -4,6 +4,8 @@ Facts go out first; what comes back says what to install, and whether wheels com
 lie in a folder of our own, which goes with us, however we end.
 """
 
+import configparser
+import importlib.util
 import json
 import os
 import platform
@@ -99,20 +101,17 @@ def install(wire: Wire, folder: str, packages: List[str]) -> int:
 
 def about(look: bool) -> Dict[str, Any]:
     """What decides which wheels fit; with ``look``, which index answers too."""
-    pip = [sys.executable, "-m", "pip"]
-    has_pip = subprocess.call(  # noqa: S603
-        [*pip, "--version"], cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    has_pip = importlib.util.find_spec("pip") is not None
     found = re.search(r"cp[0-9a-z]+|[a-z]+[0-9]+", _abi())
     return {
-        "pip": has_pip == 0,
+        "pip": has_pip,
         "abi": found.group() if found else "none",
         "libc": list(platform.libc_ver()),
         "machine": platform.machine(),
         "markers": markers(),
         "installed": dict(installed()),
         "constraints": constraints(),
-        "index": index(pip) if look and has_pip == 0 else "",
+        "index": index() if look and has_pip else "",
     }
 
 
@@ -175,9 +174,9 @@ def constraints() -> str:
     return "\n".join(text)
 
 
-def index(pip: List[str]) -> str:
+def index() -> str:
     """The index that pip would ask, if it answers in time; empty if not."""
-    url = os.environ.get("PIP_INDEX_URL") or _configured(pip) or PYPI
+    url = os.environ.get("PIP_INDEX_URL") or _configured() or PYPI
     answered = []  # type: List[str]
 
     def ask() -> None:
@@ -198,12 +197,13 @@ def index(pip: List[str]) -> str:
     return answered[0] if answered else ""
 
 
-def _configured(pip: List[str]) -> str:
-    done = subprocess.run(  # noqa: S603
-        [*pip, "config", "get", "global.index-url"],
-        check=False,
-        cwd="/",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+def _configured() -> str:
+    """What pip's own files say; asking pip takes a second."""
+    home = os.path.expanduser("~")
+    files = ["/etc/pip.conf", home + "/.pip/pip.conf", home + "/.config/pip/pip.conf"]
+    told = configparser.RawConfigParser()
+    try:
+        told.read([*files, os.path.join(sys.prefix, "pip.conf")])
+        return told.get("global", "index-url", fallback="").strip()
+    except (configparser.Error, UnicodeDecodeError):
+        return ""

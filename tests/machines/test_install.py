@@ -124,6 +124,7 @@ def test_a_closed_box_gets_what_it_lacks_from_the_laptop_and_nothing_stays_behin
     assert "remotenb-wheels" not in box.docker("exec", "mine", "ls", "/tmp").stdout
 
 
+@pytest.mark.long
 def test_what_pip_over_there_says_is_shown_when_it_fails(
     laptop: Laptop, box: Box, index: Mapping[str, str]
 ) -> None:
@@ -135,15 +136,17 @@ def test_what_pip_over_there_says_is_shown_when_it_fails(
     assert "remotenb-wheels" not in box.docker("exec", "mine", "ls", "/tmp").stdout
 
 
+@pytest.mark.long
 def test_a_box_with_an_index_of_its_own_is_left_to_it(
     laptop: Laptop, box: Box, index: Mapping[str, str]
 ) -> None:
     box.run(["mkdir", "-p", "/srv/index"])
     serve = "cd /srv/index && exec python3 -m http.server 8099 --bind 127.0.0.1"
     box.run(["sh", "-c", f"mkdir -p /srv/index/pip && ({serve}) >/dev/null 2>&1 &"])
-    address = "--env=PIP_INDEX_URL=http://127.0.0.1:8099"
-    start = ("run", "-d", "--init", "--name", "mine", "--net=host", address)
+    start = ("run", "-d", "--init", "--name", "mine", "--net=host")
     box.docker(*start, "--label=remotenb.user=alice", LAB4, "sleep", "1000")
+    config = "printf '[global]\\nindex-url = http://127.0.0.1:8099\\n' >/etc/pip.conf"
+    box.docker("exec", "mine", "sh", "-c", config)
     told = did(laptop, "install", "gpu-box", "jupyterlab")
     assert (told["index"], told["carried"]) == ("http://127.0.0.1:8099", None)
     offline = install(laptop, index, "mine", "--offline")
@@ -172,6 +175,7 @@ def test_an_image_without_jupyter_gets_it_if_that_was_said_and_keeps_it(
         assert session.ready["container"] == name
 
 
+@pytest.mark.long
 def test_a_container_without_jupyter_gets_it_too(
     laptop: Laptop, box: Box, index: Mapping[str, str]
 ) -> None:
