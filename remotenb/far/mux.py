@@ -18,7 +18,8 @@ WINDOWS_TOTAL = 96 << 20
 """No window grows any more when all of them together are this large."""
 
 ACK_BYTES = 16 << 10
-ACK_DELAY_S = 0.04
+ACK_SOON_S, ACK_DELAY_S = 0.002, 0.04
+"""After so many bytes, or fewer; on a fast link one acknowledgement then stands for many."""
 
 ANSWERS = 4 * frames.MAX_STREAMS
 """Control frames that may wait: a peer that is correct, and reads, never lets it be more."""
@@ -98,7 +99,7 @@ class Mux:
         if stream.held_up(now, self.pace.rtt) and self._windows < WINDOWS_TOTAL:
             stream.grow()
         much = stream.consumed - stream.told >= min(ACK_BYTES, stream.window // 4)
-        self._ack_by(number, now if much else now + ACK_DELAY_S)
+        self._ack_by(number, now + (ACK_SOON_S if much else ACK_DELAY_S))
 
     def room(self, number: int) -> int:
         """Bytes that may be written so that no more waits here than the peer would take."""

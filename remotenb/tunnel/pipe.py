@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from paramiko import SSHException
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
+
+_GONE = (OSError, SSHException, EOFError)
+"""What a channel's calls raise when its link is gone."""
 
 CHUNK = 256 << 10
 NOISE_LIMIT = 1 << 20
@@ -107,7 +111,7 @@ class Pipe:
                 data = bytes(self._out)
             try:
                 self._channel.sendall(data)
-            except (OSError, SSHException, EOFError) as error:
+            except _GONE as error:
                 self.failed = str(error) or type(error).__name__
                 self._wake()
                 return
@@ -121,4 +125,8 @@ class Pipe:
         with self._turn:
             self._closed = True
             self._turn.notify()
-        threading.Thread(target=self._channel.close, name="link end", daemon=True).start()
+        threading.Thread(target=self._end, name="link end", daemon=True).start()
+
+    def _end(self) -> None:
+        with suppress(*_GONE):
+            self._channel.close()

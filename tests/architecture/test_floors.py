@@ -73,6 +73,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.transfer.fetched",
         "remotenb.transfer.file",
         "remotenb.laptop",
+        "remotenb.memory",
         "remotenb.ssh",
         "remotenb.ssh.*",
         "remotenb.registry.*",
