@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from remotenb import browser, memory
+from remotenb import browser
 from remotenb.clock import SystemClock, timestamp
 from remotenb.credentials import Credentials
 from remotenb.errors import LinkError, LinkLost
@@ -170,7 +170,6 @@ class Connect:
 
     def open(self) -> Session:
         """Find or start the server and open the tunnel; raises a :class:`RemotenbError`."""
-        memory.settle()
         settings = self.wish.settings
         parse_gpus(settings.gpus)  # what is wrong here needs no connection to be said
         settings.mounts()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from remotenb import memory
 from remotenb.background import detach as background
 from remotenb.background import state
 from remotenb.background.control import Control
@@ -108,6 +109,7 @@ def _planned(  # noqa: PLR0913  what the options say, taken apart
     new: bool,
     as_json: bool,
 ) -> Connect:
+    memory.settle()  # before there are threads
     target = machines.resolved(host, settings)
     dialled = machines.dialled(target)
     from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 200 ms
