@@ -41,7 +41,7 @@ def forget(lab: Lab) -> None:
     """No image is on the box."""
     found = lab.box.docker("images", "-aq").stdout.split()
     if found:
-        lab.box.docker("rmi", "-f", *sorted(set(found)))
+        lab.box.docker("rmi", "-f", *sorted(set(found)), timeout=300)
 
 
 def ways(lab: Lab, laptop: Laptop, file: Path) -> dict[str, Way]:
@@ -110,7 +110,8 @@ def main() -> None:
                     for name, way in ways(lab, Laptop(home, lab.ssh_config), file).items():
                         took, sent = measure(lab, way, link, runs)
                         rate = f"{size / 1e6 / took:.0f} MB/s"
-                        print(f"| {name} | {link} | {took:.1f} s | {rate} | {sent / 1e6:.0f} MB |")
+                        row = f"| {name} | {link} | {took:.1f} s | {rate} | {sent / 1e6:.0f} MB |"
+                        print(row, flush=True)
     finally:
         shutil.rmtree(home)
 

@@ -126,7 +126,7 @@ def host_jupyter(box: Box) -> Iterator[None]:
     box.run(["rm", "-rf", "/opt/jupyter", "/usr/local/bin/jupyter"])
 
 
-SECOND_DOCKER = "/run/second-docker/docker.sock"
+SECOND_DOCKER = "/run/second-docker.sock"
 _START_DOCKER = """
 mkdir -p /var/lib/docker/second
 exec dockerd --data-root /var/lib/docker/second --exec-root /run/second-docker \\
