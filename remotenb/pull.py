@@ -14,7 +14,6 @@ import logging
 import secrets
 import shlex
 from contextlib import suppress
-from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlencode
@@ -23,10 +22,9 @@ from paramiko import SSHException
 
 from remotenb import far
 from remotenb.engines.registries import understand_pull
-from remotenb.errors import DiskFull, FarSideError, LinkLost, LoginNeeded
+from remotenb.errors import FarSideError, LinkLost, LoginNeeded
 from remotenb.execute import Execution
 from remotenb.registry.client import Registry
-from remotenb.registry.manifests import Platform, parse_config
 from remotenb.ssh.failures import reported
 from remotenb.text import tail
 
@@ -38,56 +36,14 @@ if TYPE_CHECKING:
     from remotenb.model import RegistryLogin
     from remotenb.pulling import Pulling
     from remotenb.reference import Reference
-    from remotenb.registry.manifests import Descriptor, Manifest
+    from remotenb.registry.manifests import Descriptor
+    from remotenb.room import Room
 
 logger = logging.getLogger(__name__)
 
-ROOM_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 """For the engine to let go of a pull that is ended by Ctrl-C."""
 LINE_LIMIT = 1 << 20
-UNPACKED = 2.5
-"""How much more an image's layers need once they are unpacked, from NVIDIA's images."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """The machine, as far as an image is concerned."""
-
-    platform: Platform
-    free: int | None
-    """Bytes; None if unknown."""
-    images: tuple[tuple[str, ...], ...]
-    """The unpacked layers of each image that is there, by their digests."""
-
-    def missing(self, manifest: Manifest, config: bytes) -> tuple[Descriptor, ...]:
-        """The layers that are to be fetched: those behind the longest beginning that is there."""
-        _, diff_ids = parse_config(config)
-        there = max((_common(image, diff_ids) for image in self.images), default=0)
-        return manifest.layers[there:]
-
-    def fits(self, need: int) -> bool:
-        """Whether so many packed bytes surely fit; raises :class:`DiskFull` if they cannot."""
-        if self.free is None:
-            return True
-        if need > self.free:
-            raise DiskFull(
-                f"the image has {need / 1e9:.1f} GB packed, and {self.free / 1e9:.1f} GB are free",
-                hint="make room: docker system df shows what fills it; remotenb rmi removes images",
-            )
-        return need * (1 + UNPACKED) <= self.free
-
-
-def room(machine: Machine) -> Room:
-    """Ask the machine what it has."""
-    script = far.source("room.sh")
-    done = machine.link.script(script, timeout=ROOM_TIMEOUT_S, ENGINE=shlex.join(machine.engine))
-    name, free, *images = [*done.out.decode("utf-8", "replace").splitlines(), "", ""]
-    return Room(
-        Platform.of_machine(name.strip()),
-        int(free) << 10 if free.isascii() and free.isdigit() else None,
-        tuple(tuple(line.split()) for line in images if line),
-    )
 
 
 def to_fetch(
@@ -247,12 +203,6 @@ def _complaint(
     return understand_pull(
         said, image, machine.host.name, logged_in=login is not None, user=machine.probe.user
     )
-
-
-def _common(image: tuple[str, ...], wanted: tuple[str, ...]) -> int:
-    """How many layers both begin with."""
-    pairs = zip(image, wanted, strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(image), len(wanted)))
 
 
 def _reader(run: Execution) -> io.BufferedReader:

@@ -49,6 +49,6 @@ def rmi(*, host: str, image: str, as_json: bool, **where: str | int | None) -> i
 
 
 def _free(machine: Machine) -> int | None:
-    from remotenb.pull import room  # noqa: PLC0415  httpx: 130 ms
+    from remotenb.room import room  # noqa: PLC0415  not before it is wanted
 
     return room(machine).free

@@ -18,8 +18,8 @@ from remotenb.reference import wanted
 if TYPE_CHECKING:
     from remotenb.machine import Machine
     from remotenb.model import RegistryLogin
-    from remotenb.pull import Room
     from remotenb.reference import Reference
+    from remotenb.room import Room
 
 
 @click.command("pull", short_help="Let HOST fetch an image from a registry.")
@@ -83,7 +83,8 @@ def pull_as_known(machine: Machine, name: Reference, *, as_json: bool) -> Pullin
 def _pull(
     machine: Machine, name: Reference, login: RegistryLogin | None, *, as_json: bool
 ) -> Pulling:
-    from remotenb.pull import pull, room, to_fetch  # noqa: PLC0415  paramiko
+    from remotenb.pull import pull, to_fetch  # noqa: PLC0415  paramiko, httpx
+    from remotenb.room import room  # noqa: PLC0415
 
     space = room(machine)
     layers = to_fetch(name, login, space)

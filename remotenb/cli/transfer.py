@@ -236,9 +236,9 @@ def _of_laptop(
 
 def _of_registry(target: Lasting, image: Reference, stack: ExitStack) -> Source:
     from remotenb.credentials import Credentials  # noqa: PLC0415  platformdirs
-    from remotenb.pull import room  # noqa: PLC0415  paramiko
     from remotenb.registry import logins  # noqa: PLC0415
     from remotenb.registry.client import Registry  # noqa: PLC0415  httpx
+    from remotenb.room import room  # noqa: PLC0415
     from remotenb.transfer.fetched import Fetched  # noqa: PLC0415
 
     machine = target.machine

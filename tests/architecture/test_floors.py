@@ -100,6 +100,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.probe",
         "remotenb.sudo",
         "remotenb.pull",
+        "remotenb.room",
         "remotenb.launch",
         "remotenb.transfer.store",
         "remotenb.ways",

@@ -66,12 +66,12 @@ def log_in(laptop: Laptop, key: str = API_KEY) -> subprocess.CompletedProcess[by
 
 
 @contextmanager
-def half_way(laptop: Laptop, image: str) -> Iterator[Connected]:
+def half_way(laptop: Laptop, image: str, host: str = "gpu-box") -> Iterator[Connected]:
     """A pull, some of whose bytes have come."""
     from tests.laptop import Connected  # noqa: PLC0415  only typed elsewhere
 
     process = subprocess.Popen(
-        laptop.argv(*on(laptop, "pull", "gpu-box", image)),
+        laptop.argv(*on(laptop, "pull", host, image)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -209,6 +209,21 @@ def test_a_broken_link_does_not_end_the_pull_and_it_is_shown_again(
     fetched = Counter(one.path for one in registry.seen if one.path.startswith("/store/"))
     assert sorted(fetched.values())[:-1] == [1] * contents.CLARA_LAYERS, "the last is the config"
     assert nothing_is_left(box)
+
+
+@pytest.mark.long
+def test_ctrl_c_ends_a_pull_that_is_roots(laptop: Laptop, box: Box, registry: Registry) -> None:
+    """By sudo: what asks the engine is a process that its user may not kill."""
+    rule = "carol ALL=(root) NOPASSWD: /usr/bin/docker, /usr/local/bin/docker\n"
+    box.write("/etc/sudoers.d/pull", rule, mode=0o440)
+    registry.faults.rate = SLOW
+    with half_way(laptop, CLARA, "gpu-box-carol") as pull:
+        assert pull.stop(signal.SIGINT) == 130
+    until(lambda: nothing_is_left(box), "the end of it")
+    assert not has(box, CLARA)
+    registry.faults.rate = 0
+    assert did(laptop, "pull", "gpu-box-carol", CLARA)["bytes"] > WHOLE
+    box.run(["rm", "/etc/sudoers.d/pull"])
 
 
 @pytest.mark.long
