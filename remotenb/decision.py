@@ -63,6 +63,8 @@ class ContainerSpec:
     network: str | None = None
     ports: tuple[str, ...] = ()
     """docker's own ``--publish`` arguments, each with its address."""
+    gpus_chosen: bool = False
+    """Whether they were idle a moment ago, for which somebody else may have chosen them too."""
     unconfined: bool = False
     """Without SELinux's labels, where the folders that it mounts have none for containers."""
 

@@ -26,6 +26,7 @@
     │  ├─ RegistryFailed / ImageUnknown / LoginNeeded / LoginRefused / BlobDamaged
     │  ├─ ContainerMissing / ContainerNotRunning / NameTaken
     │  ├─ GpuUnavailable
+    │  │  └─ GpuTaken                       somebody else was faster
     │  ├─ LimitRefused
     │  ├─ DiskFull
     │  ├─ TagTaken                          an image of that name is another one
@@ -211,6 +212,10 @@ class NameTaken(FarSideError):
 
 class GpuUnavailable(FarSideError):
     """The GPUs that were asked for cannot be had."""
+
+
+class GpuTaken(GpuUnavailable):
+    """GPUs that were idle were given to another container in the same moment."""
 
 
 class LimitRefused(FarSideError):

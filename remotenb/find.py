@@ -13,7 +13,15 @@ from remotenb.credentials import Asker
 from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
 from remotenb.equip import agree, bare, lacks_it
 from remotenb.equip import install as equip
-from remotenb.errors import ImageMissing, JupyterMissing, LimitRefused, NoImage, ServerOpen
+from remotenb.errors import (
+    GpuTaken,
+    ImageMissing,
+    JupyterMissing,
+    LimitRefused,
+    NoImage,
+    ServerOpen,
+)
+from remotenb.gpus import lost
 from remotenb.jupyter import verify_all
 from remotenb.launch import Launcher
 from remotenb.machine import Machine
@@ -21,7 +29,8 @@ from remotenb.model import Rejected, Server
 from remotenb.plan import decide
 from remotenb.probe import probe as look_around
 from remotenb.reach import candidates
-from remotenb.spec import absolute
+from remotenb.settings import parse_gpus
+from remotenb.spec import absolute, choose_gpus
 from remotenb.ways import Ways
 
 if TYPE_CHECKING:
@@ -94,6 +103,7 @@ class Find:
             case Reuse(server, others):
                 self._speak_of(server, others)
                 speak_of_unheeded(self.report, self.wish, server.container)
+                self._speak_of_gpus(link, seen, server.container)
                 return server, True
             case StartServer(container):
                 self._speak_of_owner(container)
@@ -217,8 +227,19 @@ class Find:
         )
 
     def _container(self, link: Link, seen: Seen, plan: StartContainer) -> Server:
-        """Start it; without the ulimits where the engine may not set them."""
+        """Start it; on other GPUs where somebody took those in the same moment."""
         launcher = self._launcher(link, seen)
+        try:
+            return self._started(launcher, plan)
+        except GpuTaken as taken:
+            self.report.warning("gpus_taken", taken.message, "others are chosen now")
+            now = look_around(link, engine=self.wish.settings.engine, enter=False)
+            gpus = choose_gpus(parse_gpus(self.wish.settings.gpus), now)
+            again = replace(plan, spec=replace(plan.spec, gpus=gpus))
+            return self._started(replace(launcher, probe=now), again)
+
+    def _started(self, launcher: Launcher, plan: StartContainer) -> Server:
+        """Start it; without the ulimits where the engine may not set them."""
         try:
             return launcher.container(plan)
         except LimitRefused as refused:
@@ -251,6 +272,19 @@ class Find:
                 "several",
                 f"{others + 1} notebooks run there; this is {which}",
                 "choose another with --container, or start one more with --new",
+            )
+
+    def _speak_of_gpus(self, link: Link, seen: Seen, container: Container | None) -> None:
+        """A reload of systemd, or a new driver, takes them from containers that run."""
+        if container is None or not container.gpus or not seen.probe.gpus:
+            return
+        if said := lost(link, container):
+            host, name = link.host.name, container.name
+            self.report.warning(
+                "gpus_lost",
+                f"container {name} does not see its GPUs any more: {said}",
+                f"start it again, which keeps all that is in it: remotenb stop {host} {name}, "
+                f"then remotenb connect {host}; its kernels end",
             )
 
     def _speak_of_owner(self, container: Container | None) -> None:

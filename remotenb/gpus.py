@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remotenb import far
-from remotenb.text import plain
+from remotenb.text import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remotenb.machine import Machine
     from remotenb.model import Container
+    from remotenb.ssh.link import Link
 
 TIMEOUT_S = 30.0
 COLUMNS = 7
@@ -41,6 +43,24 @@ def processes(machine: Machine) -> tuple[GpuProcess, ...]:
     """All that nvidia-smi knows of; raises a :class:`FarSideError` when it hangs."""
     done = machine.link.script(far.source("gpu_processes.sh"), timeout=TIMEOUT_S)
     return tuple(parse(done.out.decode("utf-8", "replace"), machine.probe.containers))
+
+
+def lost(link: Link, container: Container) -> str:
+    """What nvidia-smi says in a container that does not see its GPUs; empty where it does."""
+    done = link.script(
+        "$(command -v timeout >/dev/null && echo timeout -k 1 10) "
+        '$ENGINE exec "$1" nvidia-smi -L 2>&1',
+        container.id,
+        timeout=TIMEOUT_S,
+        ENGINE=shlex.join(container.engine.argv),
+    )
+    if done.code in {0, *_NO_SUCH_COMMAND}:
+        return ""
+    return "nvidia-smi hangs in it" if done.code in _TIMED_OUT else one_line(done.out)
+
+
+_NO_SUCH_COMMAND = {126, 127}
+_TIMED_OUT = {124, 137}
 
 
 def parse(text: str, containers: tuple[Container, ...]) -> Iterator[GpuProcess]:

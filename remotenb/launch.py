@@ -17,6 +17,7 @@ from remotenb import far
 from remotenb.engines import container_engine, engine_of
 from remotenb.engines.docker import (
     JUPYTER_PORT,
+    LABEL_GPUS,
     LABEL_LAUNCH,
     LABEL_NAME,
     STATE_TARGET,
@@ -33,7 +34,7 @@ from remotenb.jupyter import ask, verify
 from remotenb.model import Container, Endpoint, Found, Rejected, RuntimeFile, Secret, Server
 from remotenb.reach import ANY, LOOPBACK, in_container, on_host
 from remotenb.scan import parse_scan, records
-from remotenb.setback import LOG_LINES, why_no_server, why_not_started
+from remotenb.setback import LOG_LINES, who_was_faster, why_no_server, why_not_started
 from remotenb.text import one_line, tail
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Launcher:
                 USER_HOME=who.home if who else "",
                 PASSWD=who.passwd if who else "",
                 GROUP=who.group if who else "",
+                CHOSEN=LABEL_GPUS if spec.gpus and spec.gpus_chosen else "",
                 FOLDERS="" if existing else "\n".join(mount.source for mount in spec.mounts),
                 ENGINE=shlex.join(spec.engine.argv),
                 INSTALLING="yes" if plan.install else "",
@@ -112,6 +114,8 @@ class Launcher:
             if done.err:
                 logger.warning("%s", one_line(done.err))
             facts = records(done.out.decode("utf-8", "replace"))
+            if taken := who_was_faster(facts, spec, {one.id for one in self.probe.containers}):
+                raise taken
             found = _found_in_new(plan, facts, relay=self.relay)
             self.ways.expect(found.endpoints, found.container)
             if plan.install and found.container:

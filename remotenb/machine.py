@@ -15,6 +15,8 @@ from remotenb.ssh.remembered import Remembered
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remotenb.errors import FarSideError
     from remotenb.model import Container, Host, Image, Probe
     from remotenb.report import Reporter
@@ -100,6 +102,15 @@ class Machine:
             )
         names = ", ".join(one.name for one in running)
         raise UsageError(f"which container? You have {names}", hint="name one")
+
+    def sizes(self, containers: Sequence[Container]) -> dict[str, int]:
+        """Bytes that each wrote outside its volumes, by id."""
+        rows: list[list[str]] = []
+        for engine in {one.engine.argv: one for one in containers}.values():
+            ids = [one.id for one in containers if one.engine.argv == engine.engine.argv]
+            said = self.run("inspect", "-s", "-f", "{{.Id}} {{.SizeRw}}", *ids, of=engine)
+            rows += [line.split() for line in said.splitlines()]
+        return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdecimal()}  # noqa: PLR2004
 
     def forget(self, container: Container) -> None:
         """Remove the state folder of a container of ours that was removed."""

@@ -254,6 +254,11 @@ class Container:
         """Whether there is something in it to talk to."""
         return self.status == "running"
 
+    @property
+    def about_to_run(self) -> bool:
+        """Whether it was made and not yet started."""
+        return self.status == "created"
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:

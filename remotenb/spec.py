@@ -16,7 +16,7 @@ from remotenb.errors import GpuUnavailable, UsageError
 from remotenb.settings import GpuRequest, Settings, parse_gpus
 
 if TYPE_CHECKING:
-    from remotenb.model import Container, EngineState, Probe
+    from remotenb.model import Container, EngineState, Gpu, Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) 
         root_dir=None if existing else _inside(settings.root_dir),
         identity=(who := identity(probe, settings, engine)),
         host_uids=who is not None and engine.remaps,
+        gpus_chosen=not existing and parse_gpus(settings.gpus).kind == "auto",
         runtime=settings.runtime,
         network=settings.network,
         ports=settings.published(),
@@ -138,6 +139,8 @@ def _idle(count: int | None, probe: Probe) -> str | None:
     if not probe.gpus and count is None and not probe.gpu_refusal:
         return None
     idle = [gpu for gpu in probe.gpus if gpu.idle]
+    free = [gpu for gpu in idle if not _held(gpu, probe)]
+    idle = free if free and count is None else sorted(idle, key=lambda gpu: gpu not in free)
     wanted = len(idle) if count is None else count
     if not idle or wanted > len(idle):
         raise GpuUnavailable(
@@ -147,16 +150,28 @@ def _idle(count: int | None, probe: Probe) -> str | None:
     return _devices([str(gpu.index) for gpu in idle[:wanted]])
 
 
+def _held(gpu: Gpu, probe: Probe) -> bool:
+    """Whether a container has it that may begin to compute at any time."""
+    given = [(c.gpus or "").split(",") for c in probe.containers if c.running or c.about_to_run]
+    return any({"all", str(gpu.index), gpu.uuid} & set(names) for names in given)
+
+
 def _checked(names: tuple[str, ...], probe: Probe) -> list[str]:
     there = {str(gpu.index) for gpu in probe.gpus} | {gpu.uuid for gpu in probe.gpus}
     for name in names:
         if name not in there and not name.startswith("MIG-"):
             raise GpuUnavailable(
                 f"there is no GPU {name} on that machine",
-                hint=probe.gpu_refusal
-                or f"there are: {', '.join(f'{g.index} ({g.name})' for g in probe.gpus) or 'none'}",
+                hint=probe.gpu_refusal or f"there are: {_there(name, probe)}",
             )
     return list(names)
+
+
+def _there(name: str, probe: Probe) -> str:
+    """What might have been said instead of ``name``."""
+    by_uuid = not name.isdigit()
+    shown = (f"{g.uuid if by_uuid else g.index} ({g.name})" for g in probe.gpus)
+    return ", ".join(shown) or "none, or no nvidia-smi that would tell"
 
 
 def _devices(names: list[str]) -> str:

@@ -8,15 +8,16 @@ import click
 
 from remotenb.cli import options, tables
 from remotenb.cli.machines import on_machine
-from remotenb.cli.output import done
+from remotenb.cli.output import done, size
 from remotenb.cli.people import people
 from remotenb.engines.docker import made_here, notebook_of_ours
 from remotenb.errors import UsageError
 from remotenb.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from remotenb.machine import Machine
     from remotenb.model import Container
 
 COLUMNS = ("name", "image", "status", "gpus", "owner", "notebook")
@@ -40,18 +41,22 @@ def _of_one(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("ps", short_help="The containers of HOST.")
 @click.argument("host", metavar="HOST")
 @click.option("-a", "--all", "every", is_flag=True, help="Other users' and stopped ones too.")
+@click.option("-s", "--size", "sized", is_flag=True, help="What each wrote outside its volumes.")
 @options.as_json("Print one JSON document, a list.")
 @options.common
-def ps(*, host: str, every: bool, as_json: bool, **where: str | int | None) -> int:
+def ps(*, host: str, every: bool, sized: bool, as_json: bool, **where: str | int | None) -> int:
     """Your containers on HOST that run; --all for every one there is."""
     with on_machine(host, where, as_json=as_json) as machine:
-        rows = [
-            _row(one)
-            for one in machine.containers
-            if every or (one.running and one.ownership != "other")
+        shown = [
+            one for one in machine.containers if every or (one.running and one.ownership != "other")
         ]
+        sizes = machine.sizes(shown) if sized else {}
+    rows = [_row(one) for one in shown]
+    for row, one in zip(rows, shown, strict=True) if sized else ():
+        row["size"] = sizes.get(one.id) if as_json else size(sizes.get(one.id, 0))
     none = f"no container of yours runs on {host}; remotenb connect {host} starts one"
-    tables.show(rows, COLUMNS, as_json=as_json, none=none)
+    columns = (*COLUMNS, *(("size",) if sized else ()))
+    tables.show(rows, columns, as_json=as_json, none=none)
     return 0
 
 
@@ -127,7 +132,8 @@ def rm(*, force: bool, **given: Any) -> int:  # noqa: ANN401  see _act
 def prune(*, host: str, yes: bool, as_json: bool, **where: str | int | None) -> int:
     """Remove the stopped containers that remotenb made for you, after showing and asking.
 
-    What was written in them outside their volumes goes too.
+    What was written in them outside their volumes goes too. So do images that a commit left
+    without a name, and what an interrupted push brought.
     """
     with on_machine(host, where, as_json=as_json) as machine:
         stopped = [
@@ -135,16 +141,53 @@ def prune(*, host: str, yes: bool, as_json: bool, **where: str | int | None) -> 
             for one in machine.containers
             if one.ownership == "mine" and made_here(one) and not one.running
         ]
-        for one in stopped if not as_json else ():
-            click.echo(f"  {plain(one.name)}  {plain(one.image)}  {plain(one.status)}", err=True)
+        images = _leftovers(machine)
+        if not as_json:
+            _show_what_goes(stopped, machine.sizes(stopped), images)
         person = people(as_json=as_json)
-        question = f"Remove {len(stopped)} stopped containers (yes/no)? "
-        if stopped and not yes and not (person and person.agree(question)):
+        question = f"Remove these {len(stopped) + len(images)} (yes/no)? "
+        if (stopped or images) and not yes and not (person and person.agree(question)):
             raise UsageError("nothing was removed", hint="--yes removes them without a question")
         for one in stopped:
             machine.run("rm", one.id, of=one)
             machine.forget(one)
             done("removed", one.name, as_json=as_json, host=host)
-    if not stopped and not as_json:
+        for image in images:
+            machine.run("rmi", image)
+            done("removed", image, as_json=as_json, host=host)
+    if not stopped and not images and not as_json:
         click.echo(f"no stopped container of yours on {host}", err=True)
     return 0
+
+
+def _leftovers(machine: Machine) -> dict[str, str]:
+    """Images that nobody named, and their sizes: of commits, and of one's own pushes."""
+    from remotenb.commit import LABEL_COMMITTED  # noqa: PLC0415  see on_machine
+    from remotenb.transfer.archive import PARTIAL  # noqa: PLC0415
+
+    unnamed = ("--filter=dangling=true", f"--filter=label={LABEL_COMMITTED}")
+    said = machine.run("images", "--format", "{{.ID}}\t{{.Size}}", *unnamed)
+    dangling = dict(line.split("\t", 1) for line in said.splitlines() if "\t" in line)
+    mine = machine.link.script(_PUSHES, timeout=20).out.decode("utf-8", "replace").split()
+    begun = tuple(f"{PARTIAL}:{key}" for key in mine)
+    return dangling | {one.ref: one.size for one in machine.images if one.ref.startswith(begun)}
+
+
+_PUSHES = """
+me=$(id -u)
+for base in "$HOME/.local/state/remotenb/transfer" "/var/tmp/remotenb-$me" "/tmp/remotenb-$me"; do
+    ls "$base" 2>/dev/null
+done
+exit 0
+"""
+"""Where transfer_folder.sh keeps what arrived of an image, in a folder of the image's key."""
+
+
+def _show_what_goes(
+    stopped: Sequence[Container], sizes: Mapping[str, int], images: Mapping[str, str]
+) -> None:
+    for one in stopped:
+        words = (one.name, one.image, one.status, size(sizes.get(one.id, 0)))
+        click.echo("  " + plain("  ".join(words)), err=True)
+    for image, image_size in images.items():
+        click.echo(f"  image {plain(image)}  {plain(image_size)}", err=True)

@@ -28,6 +28,11 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
     (r"could not select device driver|unresolvable CDI devices", errors.GpuUnavailable, _TOOLKIT),
     (r"unknown (or invalid )?runtime (specified|name)", errors.GpuUnavailable, _TOOLKIT),
     (
+        r"nvidia-container-cli: device error|unknown device",
+        errors.GpuUnavailable,
+        "a GPU that it was given is not there any more; remotenb gpus HOST shows what is",
+    ),
+    (
         r"nvidia-container-cli|nvml error|driver/library version mismatch",
         errors.GpuUnavailable,
         _DRIVER,

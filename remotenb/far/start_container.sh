@@ -1,6 +1,7 @@
 # Makes a container and starts it; without parameters, starts the one of that NAME again.
 # In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), INSTALLING (not empty: Jupyter comes later),
-# and what make_container.sh wants, which stands before this; the parameters are the command that creates the container.
+# CHOSEN (the label that says who has which GPUs, if they were chosen for being idle), and what
+# make_container.sh wants, which stands before this; the parameters are the command that creates the container.
 # What fails leaves nothing behind, nor does a laptop that is gone: then writing fails.
 
 made=
@@ -36,3 +37,7 @@ $ENGINE inspect -f '@id {{.Id}}
 @workdir {{.Config.WorkingDir}}{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}}
 @port {{$port}} {{.HostIp}} {{.HostPort}}{{end}}{{end}}{{range .NetworkSettings.Networks}}
 @address {{.IPAddress}}{{end}}' "$NAME" || undo
+# who else was given GPUs: the earliest keeps them
+[ -z "$CHOSEN" ] || $ENGINE ps -aq --no-trunc --filter "label=$CHOSEN" --filter status=created --filter status=running |
+    xargs $ENGINE inspect -f '@holder {{.Created}} {{.Id}} {{index .Config.Labels "'"$CHOSEN"'"}}' 2>/dev/null
+exit 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machines.conftest import CLASSIC, TINY, listed, refused
+from tests.machines.conftest import CLASSIC, TINY, did, listed, refused
 from tests.notebook import Notebook
 from tests.rig.gpus import Gpu, GpuProcess
 
@@ -88,3 +90,51 @@ def test_a_box_without_gpus_or_with_a_dead_driver_says_so(laptop: Laptop, box: B
     error = refused(laptop, "gpus", "gpu-box")
     assert error["error"] == "GpuUnavailable"
     assert "mismatch" in error["message"]
+
+
+BARRIER = """#!/bin/sh
+# A FAKE slow docker: nothing is created before two want to, so that both have seen idle GPUs.
+case " $* " in *" create "*)
+    touch "/tmp/creates.$$"
+    until [ "$(ls /tmp/creates.* | wc -l)" -ge 2 ]; do sleep 0.05; done ;;
+esac
+exec /usr/bin/docker "$@"
+"""
+
+
+@pytest.mark.long
+def test_two_that_choose_at_the_same_moment_get_different_gpus(laptop: Laptop, box: Box) -> None:
+    box.set_gpus([Gpu(0), Gpu(1)])
+    box.write("/usr/local/bin/docker", BARRIER, mode=0o755)
+    wanted = ("--image", CLASSIC, "--gpus", "auto:1")
+    try:
+        hosts = ("gpu-box", "gpu-box-bob")
+        both = [laptop.connected(host, *wanted) for host in hosts]
+        with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
+            ready = list(pool.map(stack.enter_context, both))
+            told = [warning for one in ready for warning in one.warnings]
+            rows = listed(laptop, "ps", "gpu-box", "--all")
+    finally:
+        box.run(["rm", "-f", "/usr/local/bin/docker"])
+    assert sorted(row["gpus"] for row in rows) == ["0", "1"]
+    assert told.count("gpus_taken") == 1
+
+
+def test_a_container_that_lost_its_gpus_is_told_of_and_has_them_back_when_started_again(
+    laptop: Laptop, box: Box
+) -> None:
+    box.set_gpus([Gpu(0)])
+    with laptop.connected("gpu-box", "--image", CLASSIC) as session:
+        name = session.ready["container"]
+        assert "gpus_lost" not in session.warnings
+    # what a reload of systemd does to a container that runs
+    box.docker("exec", "-u", "0", name, "sh", "-c", "echo '!unknown' >/etc/fake-gpus")
+    with laptop.connected("gpu-box") as session:
+        (said,) = [event for event in session.events if event.get("code") == "gpus_lost"]
+        assert "Failed to initialize NVML: Unknown Error" in said["message"]
+        assert f"remotenb stop gpu-box {name}" in said["hint"]
+    assert did(laptop, "stop", "gpu-box", name)["what"] == "stopped"
+    with laptop.connected("gpu-box") as session:
+        assert session.ready["container"] == name
+        assert "gpus_lost" not in session.warnings
+        assert box.docker("exec", name, "nvidia-smi", "-L").stdout.startswith("GPU 0")

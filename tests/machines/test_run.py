@@ -118,3 +118,14 @@ def test_connect_says_which_options_did_nothing(laptop: Laptop, by_hand: ByHand)
         assert session.ready["reused"] is True
         (said,) = [one["message"] for one in session.events if one.get("code") == "unheeded"]
         assert said == "--gpus and --volume did nothing: container nb is there already"
+
+
+def test_a_notebook_that_a_crash_of_docker_took_down_is_started_again(
+    laptop: Laptop, box: Box
+) -> None:
+    with laptop.connected("gpu-box", "--image", LAB4) as session:
+        name = session.ready["container"]
+        box.dockerd_kill()
+        box.dockerd_start()  # which ends what the other left running, and books it as a stop
+        assert session.wait_for("server_restarted", 60)["kernels_lost"] is True
+        assert inspected(box, name, "{{.State.Status}}") == "running"

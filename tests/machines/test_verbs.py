@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machines.conftest import LAB4, TINY, did, listed, refused
+from tests.machines.conftest import LAB4, TINY, did, listed, on, refused
 
 if TYPE_CHECKING:
     from tests.laptop import Laptop
@@ -104,10 +104,24 @@ def test_only_stopped_containers_that_remotenb_made_are_pruned_and_only_when_tol
     for name in ("stopped", "runs"):
         run(box, name, "--label", f"remotenb.name={name}", "--label", "remotenb.user=alice")
     run(box, "by-hand", "--label", "remotenb.user=alice")
+    box.docker("exec", "stopped", "dd", "if=/dev/zero", "of=/x", "bs=1M", "count=3")
+    sizes = {row["name"]: row["size"] for row in listed(laptop, "ps", "gpu-box", "--size")}
+    assert (sizes["stopped"], sizes["runs"]) == (3 << 20, 0)
     box.docker("kill", "stopped", "by-hand")
+    change = "--change=LABEL remotenb.committed=now"
+    box.docker("commit", change, "stopped")
+    for name in ("alices", "bobs"):
+        box.docker("tag", TINY, f"remotenb/partial:{name}-1")
+    box.run(["mkdir", "-p", "/home/alice/.local/state/remotenb/transfer/alices"], user="alice")
+    shown = laptop.run("prune", "gpu-box", "-F", str(laptop.ssh_config))
+    assert (shown.code, "stopped  busybox:1  exited  3.0 MiB" in shown.err) == (2, True)
+    assert "image remotenb/partial:alices-1" in shown.err
     assert refused(laptop, "prune", "gpu-box")["message"] == "nothing was removed"
     assert state(box, "stopped") == "exited"
-    assert did(laptop, "prune", "gpu-box", "--yes")["name"] == "stopped"
+    done = laptop.run(*on(laptop, "prune", "gpu-box", "--yes"))
+    assert [event["name"] for event in done.events][::2] == ["stopped", "remotenb/partial:alices-1"]
+    images = box.docker("images", "-a").stdout
+    assert ("<none>" in images, "alices" in images, "bobs" in images) == (False, False, True)
     assert [state(box, name) for name in ("stopped", "runs", "by-hand")] == [
         "",
         "running",

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.errors import UsageError
+from remotenb.errors import GpuTaken, GpuUnavailable, UsageError
 from remotenb.model import Mount
+from remotenb.setback import who_was_faster
 from remotenb.settings import GpuRequest, Settings, parse_gpus, parse_port, parse_volume
+from remotenb.spec import choose_gpus, container_spec
+from tests.pure.samples import PYTORCH, container, gpu, probe, wish
 
 
 @pytest.mark.parametrize(
@@ -119,3 +122,50 @@ def test_no_port_that_is_taken_is_open_to_others_unasked(text: str) -> None:
         return
     address = published.rpartition("]")[0] or published.split(":")[0]
     assert address == "127.0.0.1" or text.startswith(address)
+
+
+TWO = probe(gpus=(gpu(0), gpu(1)))
+
+
+def test_idle_gpus_that_no_container_has_are_taken_first() -> None:
+    held = probe(gpus=TWO.gpus, containers=(container("bobs", gpus="0"),))
+    assert choose_gpus(parse_gpus("auto:1"), held) == "device=1"
+    assert choose_gpus(parse_gpus("auto"), held) == "device=1"
+    assert choose_gpus(parse_gpus("auto:2"), held) == '"device=1,0"'
+    stopped = probe(gpus=TWO.gpus, containers=(container("bobs", gpus="0", status="exited"),))
+    assert choose_gpus(parse_gpus("auto:1"), stopped) == "device=0"
+    by_hand = probe(gpus=TWO.gpus, containers=(container("bobs", gpus="all"),))
+    assert choose_gpus(parse_gpus("auto"), by_hand) == '"device=0,1"'
+
+
+def test_a_gpu_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(GpuUnavailable, match="no GPU 7") as raised:
+        choose_gpus(parse_gpus("7"), TWO)
+    assert raised.value.hint == "there are: 0 (NVIDIA A100), 1 (NVIDIA A100)"
+    with pytest.raises(GpuUnavailable, match="no GPU GPU-7") as raised:
+        choose_gpus(parse_gpus("GPU-7"), TWO)
+    assert "GPU-0 (NVIDIA A100)" in raised.value.hint
+    with pytest.raises(GpuUnavailable) as raised:
+        choose_gpus(parse_gpus("0"), probe())
+    assert "no nvidia-smi" in raised.value.hint
+
+
+SPEC = container_spec(TWO, wish(image=PYTORCH, gpus="auto:1"))
+OWN, EARLY, LATE = "2026-11-25T10:00:01.5Z", "2026-11-25T10:00:01.45Z", "2026-11-25T10:00:02Z"
+
+
+def faster(*holders: tuple[str, str, str], known: tuple[str, ...] = ()) -> GpuTaken | None:
+    """What is made of these records, with our own among them."""
+    records = [f"@holder {' '.join(one)}" for one in ((OWN, "me", "0"), *holders)]
+    return who_was_faster([(one, "") for one in ("@id me", *records)], SPEC, known)
+
+
+def test_of_two_that_chose_the_same_gpu_the_later_gives_way() -> None:
+    assert isinstance(faster((EARLY, "it", "0")), GpuTaken)
+    assert isinstance(faster((EARLY, "it", "1,0")), GpuTaken)
+    assert isinstance(faster((OWN, "it", "0")), GpuTaken)  # at the very same time, by the id
+    assert faster((OWN, "you", "0")) is None
+    assert faster((LATE, "it", "0")) is None
+    assert faster((EARLY, "it", "1")) is None
+    assert faster((EARLY, "it", "0"), known=("it",)) is None
+    assert faster(("nonsense", "x")) is None  # type: ignore[arg-type]
