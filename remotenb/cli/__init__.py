@@ -54,6 +54,7 @@ SECTIONS = {
         "login": "Keep a key for a registry of images.",
         "logout": "Forget the key for a registry of images.",
         "secrets": "What is kept in this system's keyring.",
+        "import": "Take over hosts from PuTTY and MobaXterm.",
     },
     "Machine": {
         "completion": "Completion for bash, zsh, fish or PowerShell.",
@@ -66,6 +67,7 @@ TOGETHER = {
     "execute": ("exec", "shell"),
     "containers": ("ps", "stop", "kill", "start", "rm", "prune"),
     "images": ("images", "rmi"),
+    "importing": ("import",),
     "login": ("login", "logout"),
     "transfer": ("push", "save", "load"),
 }

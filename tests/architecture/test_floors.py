@@ -28,6 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "remotenb.again",
+        "remotenb.bookmarks",
         "remotenb.pulling",
         "remotenb.reference",
         "remotenb.registry",
@@ -69,6 +70,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.credentials",
         "remotenb.keyrings",
         "remotenb.notes",
+        "remotenb.saved",
         "remotenb.far.*",
         "remotenb.transfer.fetched",
         "remotenb.transfer.file",

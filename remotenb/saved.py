@@ -1,0 +1,82 @@
+"""Where PuTTY and MobaXterm keep what they saved on this laptop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from remotenb import bookmarks
+from remotenb.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remotenb.bookmarks import Bookmark
+
+FILE_LIMIT = 16 << 20
+PUTTY_KEY = r"Software\SimonTatham\PuTTY\Sessions"
+
+
+def in_file(file: Path) -> list[Bookmark]:
+    """What an exported file has; raises :class:`UsageError` where it is none."""
+    try:
+        with file.open("rb") as stream:
+            text = _decoded(stream.read(FILE_LIMIT))
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}", hint="check the path") from None
+    return bookmarks.from_file(text)
+
+
+def on_this_laptop() -> list[Bookmark]:
+    """PuTTY's own sessions, and MobaXterm's if it keeps them in its usual place."""
+    found = list(_in_registry()) if sys.platform == "win32" else list(_in_folders())
+    roaming = os.environ.get("APPDATA")
+    ini = Path(roaming or "~").expanduser() / "MobaXterm" / "MobaXterm.ini"
+    return [*found, *(in_file(ini) if roaming and ini.is_file() else ())]
+
+
+def _in_folders() -> Iterator[Bookmark]:
+    places = (os.environ.get("XDG_CONFIG_HOME", "~/.config") + "/putty", "~/.putty")
+    for place in places:
+        for file in sorted((Path(place).expanduser() / "sessions").glob("*")):
+            one = bookmarks.from_session(file.name, _decoded(file.read_bytes()[:FILE_LIMIT]))
+            if one is not None:
+                yield one
+
+
+def _in_registry() -> Iterator[Bookmark]:
+    for name, values in _sessions_in_registry():
+        if one := bookmarks.from_putty(unquote(name), values):
+            yield one
+
+
+def _sessions_in_registry() -> Iterator[tuple[str, dict[str, str]]]:
+    if sys.platform != "win32":
+        yield from ()
+    else:
+        import winreg  # noqa: PLC0415  only Windows has it
+
+        try:
+            sessions = winreg.OpenKey(winreg.HKEY_CURRENT_USER, PUTTY_KEY)
+        except OSError:  # no PuTTY
+            return
+        with sessions:
+            for number in range(winreg.QueryInfoKey(sessions)[0]):
+                name = winreg.EnumKey(sessions, number)
+                with winreg.OpenKey(sessions, name) as session:
+                    count = winreg.QueryInfoKey(session)[1]
+                    rows = [winreg.EnumValue(session, n) for n in range(count)]
+                yield name, {key: str(value) for key, value, _kind in rows}
+
+
+def _decoded(raw: bytes) -> str:
+    """Regedit writes UTF-16, MobaXterm Windows-1252, PuTTY whatever the locale says."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16", "replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
