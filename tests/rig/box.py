@@ -148,9 +148,15 @@ class Box:
         self._edit(user, home=home)
 
     def set_password(self, user: str, password: str, *, expired: bool = False) -> None:
-        """Give a user a password, which may have to be changed at the next login."""
-        hashed = self.run(["openssl", "passwd", "-6", "-stdin"], input=password).stdout.strip()
-        text = accounts.with_password(accounts.shadow_text(), user, hashed, expired=expired)
+        """Give a user a password, and nobody else; it may have to be changed at the next login."""
+        self.set_passwords({user: password}, expired=expired)
+
+    def set_passwords(self, passwords: Mapping[str, str], *, expired: bool = False) -> None:
+        """The same for several users."""
+        text = accounts.shadow_text()
+        for user, password in passwords.items():
+            hashed = self.run(["openssl", "passwd", "-6", "-stdin"], input=password).stdout.strip()
+            text = accounts.with_password(text, user, hashed, expired=expired)
         self._machine.path("/etc/shadow").write_text(text)
 
     def set_pam(self, *auth: str) -> None:

@@ -16,6 +16,7 @@ session required pam_permit.so
 PAM_PASSWORD: Final = "pam_unix.so nodelay"
 OTP_SECRET: Final = "/etc/otp/secret"
 PAM_CODE: Final = f"pam_google_authenticator.so secret={OTP_SECRET} user=root no_increment_hotp"
+CERTIFICATES: Final = "TrustedUserCAKeys /etc/ssh/authority.pub\nAuthorizedKeysFile none\n"
 AUTHORIZED_KEYS: Final = "/etc/ssh/rig_authorized_keys"
 _PID_FILE: Final = "/run/sshd.pid"
 

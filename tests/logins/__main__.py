@@ -1,0 +1,119 @@
+"""`python -m tests.logins --out docs/reference/logins.md`: the table, written anew."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.logins.rows import OTP_FILE, PASSWORD, ROWS, Row, make_keys
+from tests.logins.terminal import Talk, run
+from tests.rig import sshd
+from tests.rig.lab import Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HEAD: Final = """\
+# Logins, beside OpenSSH
+
+`python -m tests.logins --out docs/reference/logins.md` writes this page anew: the same logins with
+`ssh gpu-box true` and with `remotenb gpus gpu-box`, each on a terminal of its own, at a real sshd
+with a real PAM in the test rig. *asked* counts the prompts that a person answered; *wrong* what
+sshd counted as a failure of the account (a wrong password), which is what locks it. The second
+factor is PAM's google-authenticator. `ssh` knows no .ppk file, and asks for a passphrase that it
+does not have.
+
+| login | ssh | asked | wrong | remotenb | asked | wrong |
+|---|---|---|---|---|---|---|
+"""
+
+
+class Stage:
+    """The box, and a laptop's user."""
+
+    def __init__(self, lab: Lab, place: Path) -> None:
+        """``place`` is the user's home."""
+        self._lab = lab
+        self._place = place
+        make_keys(lab, place)
+
+    def set(self, row: Row) -> None:
+        """Set the box up for ``row``."""
+        box = self._lab.box
+        box.set_passwords({"alice": PASSWORD, "bob": PASSWORD}, expired=row.expired)
+        box.write(sshd.OTP_SECRET, OTP_FILE, mode=0o600)
+        box.set_pam(*row.pam)
+        box.sshd(row.sshd)
+        self._clear_log()
+        keys = "".join(f"    IdentityFile {self._place / name}\n" for name in row.keys)
+        jump = "    ProxyJump gpu-box-bob\n" if row.jump else ""
+        self.ssh_config.write_text(
+            f"Host *\n    IdentitiesOnly yes\n    UserKnownHostsFile {self._lab.known_hosts}\n"
+            f"    GlobalKnownHostsFile /dev/null\n    HostName 10.77.0.2\n"
+            f"Host gpu-box\n    User alice\n{jump}{keys}"
+            + ("" if keys else "    IdentityFile none\n")
+            + "Host gpu-box-bob\n    User bob\n    IdentityFile none\n"
+        )
+
+    @property
+    def ssh_config(self) -> Path:
+        """The user's."""
+        return self._place / "ssh_config"
+
+    def ssh(self, row: Row) -> tuple[Talk, int]:
+        """By OpenSSH; how it went, and what the account counted."""
+        return self._by(row, ["ssh", "-F", str(self.ssh_config), "gpu-box", "true"])
+
+    def remotenb(self, row: Row) -> tuple[Talk, int]:
+        """By remotenb."""
+        command = ["-m", "remotenb", "gpus", "gpu-box", "-F", str(self.ssh_config)]
+        return self._by(row, [sys.executable, *command])
+
+    def _by(self, row: Row, argv: list[str]) -> tuple[Talk, int]:
+        self._clear_log()
+        talk = run(argv, row.answers, self._environment())
+        log = self._lab.box.run(["cat", "/var/log/sshd.log"]).stdout
+        return talk, log.count("Failed password") + log.count("PAM: Authentication failure")
+
+    def _environment(self) -> Mapping[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self._place), "TERM": "dumb"}
+
+    def _clear_log(self) -> None:
+        self._lab.box.run(["sh", "-c", ": >/var/log/sshd.log"])
+
+
+def _cells(talk: Talk, wrong: int) -> str:
+    return f"{'in' if talk.code == 0 else 'refused'} | {len(talk.prompts)} | {wrong}"
+
+
+def line(stage: Stage, row: Row) -> str:
+    """One line of the table."""
+    stage.set(row)
+    by_ssh = _cells(*stage.ssh(row))
+    stage.set(row)
+    return f"| {row.name} | {by_ssh} | {_cells(*stage.remotenb(row))} |\n"
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path)
+    out = parser.parse_args().out
+    with Lab() as lab, tempfile.TemporaryDirectory() as place:
+        lab.reset()
+        lab.enter_laptop()
+        stage = Stage(lab, Path(place))
+        text = HEAD
+        for row in ROWS:
+            text += (shown := line(stage, row))
+            print(shown, end="", flush=True)
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
