@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paramiko import Agent, SSHException
+from paramiko.agent import cSSH2_AGENTC_REQUEST_IDENTITIES
 
 if TYPE_CHECKING:
     from paramiko import AgentKey, Message
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AGENT_TIMEOUT_S = 10.0
+KEYS_LIMIT = 1000
 TOUCH_TIMEOUT_S = 60.0
 """For an agent's answer where a person may have to confirm it, or to touch a key."""
 
@@ -60,9 +62,21 @@ class PatientAgent(Agent):
 
     def _ask(self, msg: Message, answer: Future[tuple[int, Message]]) -> None:
         try:
-            answer.set_result(super()._send_message(msg))  # type: ignore[misc]
+            kind, said = super()._send_message(msg)  # type: ignore[misc]
+            if msg.asbytes() == cSSH2_AGENTC_REQUEST_IDENTITIES:
+                _believable(said)
+            answer.set_result((kind, said))
         except Exception as error:  # noqa: BLE001  raised where it is waited for
             answer.set_exception(error)
+
+
+def _believable(said: Message) -> None:
+    """Paramiko would read as many keys as the agent says, be it four billion."""
+    start = said.packet.tell()
+    count = said.get_int()
+    said.packet.seek(start)
+    if count > KEYS_LIMIT:
+        raise SSHException(f"the agent says that it has {count} keys")
 
 
 class AgentKeys:

@@ -6,8 +6,11 @@ import base64
 import os
 import struct
 import sys
+import time
 from typing import TYPE_CHECKING
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from paramiko import PKey, SSHException
 from paramiko.message import Message
 from paramiko.pkey import UnknownKeyType
@@ -83,14 +86,28 @@ def type_of(blob: bytes) -> str:
     return "rsa-sha2-512" if name == "ssh-rsa" else name
 
 
-def with_certificate(key: PKey, files: tuple[Path, ...]) -> PKey:
-    """``key`` with the first of the certificates that is its own."""
-    for certificate in files:
-        try:
-            key.load_certificate(str(certificate))
-        except (ValueError, OSError, SSHException):  # another key's, or not there
-            continue
+def with_certificate(key: PKey, file: Path) -> PKey:
+    """``key`` with the certificate in ``file`` if it is its own; raises :class:`Unusable`."""
+    try:
+        certificate = serialization.load_ssh_public_identity(file.read_bytes())
+    except (ValueError, OSError, UnsupportedAlgorithm):
+        return key
+    if not isinstance(certificate, serialization.SSHCertificate) or not _of(certificate, key):
+        return key
+    now = time.time()
+    if certificate.valid_after > now:
+        raise Unusable("it is not valid yet", "is the clock of this laptop right?")
+    if certificate.valid_before <= now:
+        raise Unusable("it is not valid any more", "get a new one from whoever gave it to you")
+    key.load_certificate(str(file))
     return key
+
+
+def _of(certificate: serialization.SSHCertificate, key: PKey) -> bool:
+    """Paramiko looks at the type alone, and would show one key's certificate with another."""
+    openssh = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    line = certificate.public_key().public_bytes(*openssh)
+    return base64.b64decode(line.split()[1]) == key.asbytes()
 
 
 def _read(file: Path, passphrase: bytes | None) -> PKey:

@@ -16,7 +16,7 @@ from fabric import Config, Connection
 from paramiko import ProxyCommand, SSHClient, SSHConfig
 
 from remotenb.credentials import Credentials
-from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable
+from remotenb.errors import FarSideError, HostUnreachable, LinkLost, ScriptFailed, ShellUnusable
 from remotenb.ssh import refusal, shell
 from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
@@ -254,9 +254,19 @@ def _close(connection: Connection | None) -> None:
         connection = connection.gateway
 
 
+def _proxy(command: str) -> ProxyCommand:
+    try:
+        return ProxyCommand(command)
+    except (OSError, ValueError) as error:  # no such program; a quote that is not closed
+        raise HostUnreachable(
+            f"the ProxyCommand cannot be started: {one_line(str(error))}",
+            hint="mend ProxyCommand in ssh_config",
+        ) from None
+
+
 def _open(connection: Connection, host: Host, dialled: Future[socket.socket] | None) -> None:
     if connection.gateway is None and host.proxy_command:
-        connection.connect_kwargs["sock"] = ProxyCommand(_expanded(host.proxy_command, host))
+        connection.connect_kwargs["sock"] = _proxy(_expanded(host.proxy_command, host))
     elif connection.gateway is None:
         connection.connect_kwargs["sock"] = dialled.result() if dialled else dial(host)
     connection.open()

@@ -108,7 +108,13 @@ class Offers:
         return self._certified(self._unlocked[file])
 
     def _certified(self, key: PKey) -> PKey:
-        return keys.with_certificate(key, self._host.certificate_files)
+        for file in self._host.certificate_files:
+            try:
+                key = keys.with_certificate(key, file)
+            except keys.Unusable as error:
+                self._tried.refusals.append(Refusal(str(file), error.why))
+                self._tried.certificate_hint = error.hint
+        return key
 
     def _unlock(self, file: Path) -> PKey | None:
         entry = Entry("passphrase", str(file.absolute()))

@@ -34,6 +34,7 @@ class Tried:
     refusals: list[Refusal] = field(default_factory=list)
     unusable: KeyUnusable | None = None
     agent_hangs: bool = False
+    certificate_hint: str = ""
     partly: bool = False
     """One method was right, and another is wanted too."""
     unasked: list[str] = field(default_factory=list)
@@ -116,6 +117,8 @@ def _no_key(
         )
     if tried.agent_hangs:
         hint = "is your agent locked, or waiting for you to confirm or touch something?"
+    elif tried.certificate_hint:
+        hint = tried.certificate_hint
     elif cut_off:
         hint = "it ends the connection after so many keys: IdentitiesOnly yes and the right one"
     elif wanted:

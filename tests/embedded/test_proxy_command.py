@@ -90,3 +90,9 @@ def test_one_that_ends_at_once_is_an_error_that_may_pass(box: Box) -> None:
     error, passing = login(replace(box.host, proxy_command="false", connect_timeout=2.0)).split()
     assert error in {"ProtocolFailed", "HostUnreachable", "LinkLost"}
     assert passing == "True"
+
+
+def test_one_that_fails_is_an_error_that_may_pass(box: Box) -> None:
+    for command in ("sh -c 'exit 3'", "/no/such/program", "sh -c 'echo no; exit 1'"):
+        failed = login(replace(box.host, proxy_command=command, connect_timeout=2.0))
+        assert failed in {"HostUnreachable True", "ProtocolFailed True"}, command

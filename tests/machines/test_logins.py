@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import subprocess
 import time
 from dataclasses import dataclass, replace
@@ -20,11 +21,14 @@ from remotenb.errors import AuthenticationFailed, LoginNeedsPerson
 from remotenb.ssh.config import resolve
 from remotenb.ssh.link import open_link
 from remotenb.ssh.remembered import Remembered
+from tests import fake_keyring
+from tests.machines.conftest import LAB4
 from tests.people import Person, with_person
 from tests.rig import sshd
 
 if TYPE_CHECKING:
     from remotenb.model import Host, Secret
+    from tests.laptop import Laptop
     from tests.rig.box import Box
     from tests.rig.lab import Lab
 
@@ -229,3 +233,40 @@ def test_the_key_that_worked_is_the_first_next_time(server: Server, lab: Lab) ->
         log = server.box.run(["cat", "/var/log/sshd.log"]).stdout
         assert log.count("Failed publickey") == refused_before
     open_link(replace(host, identity_files=(lab.key,))).close()
+
+
+def test_a_banner_is_shown_before_the_question_and_without_its_escape_sequences(
+    server: Server,
+) -> None:
+    server.box.write("/etc/banner", "\x1b]0;owned\x07\x1b[31mAuthorised people only\x1b[0m\n")
+    server.wants("PasswordAuthentication yes\nBanner /etc/banner\n")
+    assert logs_in(server.host, PASSWORD).told == ["Authorised people only\n"]
+
+
+def test_a_session_by_password_waits_for_a_person_after_a_drop_and_sends_no_password(
+    server: Server, laptop: Laptop, tmp_path: Path
+) -> None:
+    keyring = tmp_path / "keyring.json"
+    login = server.host.login
+    keyring.write_text(json.dumps({f"remotenb password {login}|{login}": PASSWORD}))
+    environment = {
+        **fake_keyring.ENVIRONMENT,
+        fake_keyring.FILE: str(keyring),
+        "PYTHONPATH": str(Path(fake_keyring.__file__).parent.parent),
+    }
+    config = tmp_path / "ssh_config"
+    known = server.host.user_known_hosts[0]
+    config.write_text(
+        f"Host gpu-box\n HostName {server.host.hostname}\n User alice\n IdentityFile none\n"
+        f" UserKnownHostsFile {known}\n"
+    )
+    server.wants("PasswordAuthentication yes\n")
+    options = ("gpu-box", "-F", str(config), "--image", LAB4)
+    with laptop.connected(*options, environment=environment) as connected:
+        server.box.run(["sh", "-c", ": >/var/log/sshd.log"])
+        server.box.signal_sshd("KILL", user="alice")
+        connected.wait_for("dropped", 10)
+        waiting = connected.wait_for("waiting", 20)
+        assert "what you typed" in waiting["for"]
+        log = server.box.run(["cat", "/var/log/sshd.log"]).stdout
+        assert "assword" not in log
