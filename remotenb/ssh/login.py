@@ -63,7 +63,7 @@ class Login:
     def authenticate(self, transport: Transport) -> None:
         """Log in, or raise :class:`AuthenticationFailed` or :class:`KeyUnusable`."""
         if self._credentials.retry and self._host.login in self._memory.by_person:
-            raise refusal.needs_person(self._host, "what you typed")
+            raise refusal.not_again(self._host)
         try:
             while (outcome := self._lap(transport)) is Outcome.MORE:
                 self._tried.partly = True
@@ -207,8 +207,10 @@ class Login:
             except NoAnswer:
                 self._tried.unanswered = True
                 break
-            except (EOFError, OSError):  # it hung up while somebody typed
-                return Outcome.REFUSED
+            except (EOFError, OSError, SSHException):
+                if transport.is_active():
+                    raise
+                return Outcome.REFUSED  # it hung up while somebody typed
             asked = self._answers.by_person
             self._answers.by_person |= asked_before
             if outcome is not Outcome.REFUSED:

@@ -55,6 +55,14 @@ def needs_person(host: Host, what: str) -> LoginNeedsPerson:
     )
 
 
+def not_again(host: Host) -> LoginNeedsPerson:
+    """In a retry: what a person gave is not given a second time without them."""
+    return LoginNeedsPerson(
+        f"the login to {host.login} is by password or second factor, which no retry may use",
+        hint=f"remotenb disconnect {host.name}, and connect again; the notebook goes on",
+    )
+
+
 def expired(host: Host) -> AuthenticationFailed:
     """The password was right, and may not be used any more."""
     return AuthenticationFailed(

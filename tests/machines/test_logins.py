@@ -153,7 +153,7 @@ def test_a_key_and_then_a_password(server: Server, key: tuple[Path, ...]) -> Non
 
 
 def test_a_server_that_is_too_slow_for_us_says_so(server: Server) -> None:
-    server.wants(WITH_PAM + "LoginGraceTime 1\n", sshd.PAM_PASSWORD)
+    server.wants(WITH_PAM + "LoginGraceTime 2\n", sshd.PAM_PASSWORD)
 
     class Slow(Person):
         def secret(self, prompt: str) -> Secret | None:
@@ -267,6 +267,7 @@ def test_a_session_by_password_waits_for_a_person_after_a_drop_and_sends_no_pass
         server.box.signal_sshd("KILL", user="alice")
         connected.wait_for("dropped", 10)
         waiting = connected.wait_for("waiting", 20)
-        assert "what you typed" in waiting["for"]
+        assert "by password or second factor" in waiting["for"]
+        assert "disconnect gpu-box" in waiting["hint"]
         log = server.box.run(["cat", "/var/log/sshd.log"]).stdout
         assert "assword" not in log
