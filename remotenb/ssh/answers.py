@@ -38,7 +38,6 @@ class Answers:
         self._looked = False
         self._typed: Secret | None = None
         self._banner_shown = False
-        self._again = False
         self.wrong = 0
         """Passwords and rounds of answers that were refused."""
         self.by_person = False

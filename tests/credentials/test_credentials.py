@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,10 +14,11 @@ import pytest
 from keyring.backends import Windows
 
 from remotenb import keyrings, notes
-from remotenb.credentials import Entry, kept
+from remotenb.credentials import Credentials, Entry, kept
 from remotenb.errors import KeyringUnusable
 from remotenb.model import Secret
 from tests import fake_keyring
+from tests.logins import terminal
 
 if TYPE_CHECKING:
     from tests.credentials.conftest import User
@@ -195,6 +197,20 @@ def test_forgetting_says_when_the_keyring_does_not_let_it(
     assert (done.returncode, json.loads(done.stdout)["error"]) == (5, "KeyringUnusable")
     monkeypatch.delenv(fake_keyring.FAULT)
     assert len(json.loads(run("list", "--json").stdout)) == len(three)
+
+
+def test_a_sudo_password_is_kept_by_its_own_command_alone(user: User, tmp_path: Path) -> None:
+    sudo = Entry("sudo", "alice@gpu-box")
+    config = tmp_path / "ssh_config"
+    config.write_text("Host box\n  HostName gpu-box\n  User alice\n")
+    argv = [sys.executable, "-m", "remotenb", "secrets", "keep", "box", "--sudo", "-F", str(config)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(fake_keyring.__file__).parent.parent)}
+    talk = terminal.run(argv, {"sudo password": ["open sesame"]}, environment)
+    assert (talk.code, len(talk.prompts)) == (0, 1), talk
+    assert "sesame" not in talk.screen
+    assert user.credentials(there=False).find(sudo) == SECRET
+    assert Credentials(user.person, print, retry=True).find(sudo) is None
+    assert run("keep", "box", "--json", "-F", str(config)).returncode == 2
 
 
 def test_credentials_are_imported_without_the_keyring_library() -> None:
