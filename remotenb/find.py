@@ -50,6 +50,9 @@ logger = logging.getLogger(__name__)
 class People(Asker, Protocol):
     """A person at a terminal."""
 
+    def came(self) -> bool:
+        """Wait until they say that they are there; False where they cannot."""
+
     def choose_image(self, images: Sequence[Image]) -> str | None:
         """Let a person choose; None for no answer."""
 

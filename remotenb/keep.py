@@ -20,6 +20,7 @@ from remotenb.clock import timestamp
 from remotenb.errors import LinkError, LinkLost, RemotenbError, ServerGone
 from remotenb.jupyter import started
 from remotenb.notify import notify
+from remotenb.presence import Presence
 from remotenb.report import Dropped, Quiet, Restored, ServerRestarted, Waiting
 from remotenb.report import ServerGone as Gone_
 from remotenb.retrying import policy_for
@@ -36,6 +37,7 @@ from remotenb.supervisor import (
     Nothing,
     Open,
     Opened,
+    PersonCame,
     Stop,
     Stopped,
     Up,
@@ -95,6 +97,7 @@ class Keeper:
         self._started = tunnel.server.started
         self._reusable = False
         """The link may still be good: only what it carried has ended."""
+        self._presence = Presence(connect.people, lambda: inbox.put(PersonCame()))
         self._wake = WakeWatch(every=TICK_S)
         self.link_state: LinkState = "up"
         self.since = timestamp()
@@ -208,6 +211,7 @@ class Keeper:
             case AskPerson(what, hint):
                 self._connect.report.tell(Waiting(what, hint or "remotenb connect tries again"))
                 notify(f"remotenb: {self._connect.host.name}", what)
+                self._presence.listen()
             case _:
                 pass
         return None
@@ -241,7 +245,8 @@ class Keeper:
     def _fresh_link(self) -> Link:
         old = self._link
         threading.Thread(target=old.close, name="old link", daemon=True).start()
-        self._link = self._connect.link(prompting=False, dialled=self._dialled())
+        prompting = self._presence.taken()
+        self._link = self._connect.link(prompting=prompting, dialled=self._dialled())
         return self._link
 
     def _dialled(self) -> Future[socket.socket] | None:

@@ -67,6 +67,11 @@ class Person:
         with no_spinner():
             click.echo(plain(text).rstrip(), err=True)
 
+    def came(self) -> bool:
+        """Wait for Enter; in a thread of its own, since it may never come."""
+        click.echo("Press Enter to log in again.", err=True)
+        return bool(sys.stdin.readline())
+
     def choose_image(self, images: Sequence[Image]) -> str | None:
         """Show the box's images by number; nothing chosen is None."""
         if not images:

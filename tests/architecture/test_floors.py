@@ -114,6 +114,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.equip",
         "remotenb.find",
         "remotenb.keep",
+        "remotenb.presence",
         "remotenb.lasting",
         "remotenb.session",
         "remotenb.embedded",

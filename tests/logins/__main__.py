@@ -15,7 +15,7 @@ from tests.rig import sshd
 from tests.rig.lab import Lab
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 HEAD: Final = """\
 # Logins, beside OpenSSH
@@ -72,6 +72,17 @@ class Stage:
         """By remotenb."""
         command = ["-m", "remotenb", "gpus", "gpu-box", "-F", str(self.ssh_config)]
         return self._by(row, [sys.executable, *command])
+
+    def connect(
+        self,
+        answers: Mapping[str, Sequence[object]],
+        seen: Mapping[str, Callable[[], bytes]],
+        *options: str,
+    ) -> Talk:
+        """A session, until something that is ``seen`` ends it."""
+        command = ["connect", "gpu-box", "-F", str(self.ssh_config), "--no-browser", *options]
+        argv = [sys.executable, "-m", "remotenb", *command]
+        return run(argv, answers, self._environment(), seen=seen)
 
     def _by(self, row: Row, argv: list[str]) -> tuple[Talk, int]:
         self._clear_log()

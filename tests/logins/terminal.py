@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 TIMEOUT_S = 40.0
 _PROMPT = re.compile(r"(assword|code|passphrase|\(yes/no[^)]*\))[^\n]*[:?] ?$", re.IGNORECASE)
@@ -30,12 +30,17 @@ class Talk:
 
 
 def run(
-    argv: Sequence[str], answers: Mapping[str, Sequence[object]], environment: Mapping[str, str]
+    argv: Sequence[str],
+    answers: Mapping[str, Sequence[object]],
+    environment: Mapping[str, str],
+    *,
+    seen: Mapping[str, Callable[[], bytes]] | None = None,
 ) -> Talk:
     """Run ``argv`` on a terminal of its own; ``answers`` by a word of the prompt, in their order.
 
-    Who has no answer left gives a wrong one.
+    Who has no answer left gives a wrong one. What is to be done when words are ``seen`` may type.
     """
+    watched = dict(seen or {})
     left = {word: list(given) for word, given in answers.items()}
     begun = time.monotonic()
     pid, terminal = pty.fork()  # type: ignore[attr-defined,unused-ignore]  # Windows has none
@@ -46,13 +51,11 @@ def run(
         while time.monotonic() - begun < TIMEOUT_S:
             if not select.select([terminal], [], [], 0.5)[0]:
                 continue
-            try:
-                data = os.read(terminal, 4096).decode("utf-8", "replace")
-            except OSError:  # its other end is closed
-                break
-            if not data:
+            if not (data := _read(terminal)):
                 break
             screen, fresh = screen + data, fresh + data
+            for words in [one for one in watched if one in fresh]:
+                os.write(terminal, watched.pop(words)())
             if _PROMPT.search(fresh.replace("\r", "")):
                 question = fresh.replace("\r", "").rpartition("\n")[2]
                 fresh = ""
@@ -65,6 +68,13 @@ def run(
     finally:
         os.close(terminal)
     return Talk(code, time.monotonic() - begun, prompts, screen)
+
+
+def _read(terminal: int) -> str:
+    try:
+        return os.read(terminal, 4096).decode("utf-8", "replace")
+    except OSError:  # its other end is closed
+        return ""
 
 
 def _answer(left: dict[str, list[object]], prompt: str) -> str:
