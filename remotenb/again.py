@@ -33,8 +33,9 @@ def decide_again(
         return Reuse(max(same or servers, key=lambda server: server.started or ""))
     if before.container is None:
         return _wait_or_gone("the Jupyter on that machine ended", outage)
-    if probe.engine.name is None:
-        return Refuse(EngineDown("docker does not answer there", hint="it may be starting"))
+    engine = before.container.engine.name
+    if engine not in {one.name for one in probe.engines}:
+        return Refuse(EngineDown(f"{engine} does not answer there", hint="it may be starting"))
     name = before.container.name
     container = next((one for one in probe.containers if one.name == name), None)
     if container is not None and _ours(container):
@@ -51,7 +52,7 @@ def _missing(name: str, container: Container | None, outage: float) -> RemotenbE
         return _wait_or_gone(f"the Jupyter in container {name} ended", outage).error
     if container.restarts:
         return ContainerNotRunning(f"container {name} is {container.status}")
-    hint = f"start it on the server: docker start {name}; then remotenb connect"
+    hint = f"start it on the server: {container.engine.name} start {name}; then remotenb connect"
     return ServerGone(f"container {name} ended, and nothing starts it again", hint=hint)
 
 

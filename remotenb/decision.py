@@ -73,6 +73,11 @@ class ContainerSpec:
         """``all``, or indices and UUIDs with commas; None for no GPU."""
         return (self.gpus or "").replace("device=", "").strip('"') or None
 
+    @property
+    def copies_image(self) -> bool:
+        """Whether the engine copies the image the first time, as its files get other owners."""
+        return self.engine.rootless and self.identity is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Reuse:

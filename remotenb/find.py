@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from remotenb.clock import Clock
     from remotenb.decision import Plan
-    from remotenb.model import Container, Found, Image, Probe
+    from remotenb.model import Container, EngineState, Found, Image, Probe
     from remotenb.report import Reporter
     from remotenb.spec import Wish
     from remotenb.ssh.link import Link
@@ -112,8 +112,10 @@ class Find:
                 self._speak_of_owner(container)
                 speak_of_unheeded(self.report, self.wish, container)
                 return self._started_in(link, seen, container), False
-            case StartContainer():
-                return self._started_anew(link, seen, plan)
+            case StartContainer(spec):
+                started = self._started_anew(link, seen, plan)
+                self._speak_of_its_end(spec.engine, link.host.name)
+                return started
             case Refuse(ImageMissing() as error):
                 return self._carried_out(link, self._with_image(link, seen, error))
             case Refuse(JupyterMissing() as error):
@@ -247,7 +249,9 @@ class Find:
             return launcher.container(plan)
         except LimitRefused as refused:
             self.report.warning(
-                "ulimits", "docker may not set ulimits there; started without", refused.hint
+                "ulimits",
+                f"{plan.spec.engine.name} may not set ulimits there; started without",
+                refused.hint,
             )
             spec = replace(plan.spec, ulimits=())
             return launcher.container(replace(plan, spec=spec))
@@ -288,6 +292,21 @@ class Find:
                 f"container {name} does not see its GPUs any more: {said}",
                 f"start it again, which keeps all that is in it: remotenb stop {host} {name}, "
                 f"then remotenb connect {host}; its kernels end",
+            )
+
+    def _speak_of_its_end(self, engine: EngineState, host: str) -> None:
+        """What ends a container although nobody stopped it; podman has no daemon to see to it."""
+        linger = f"let it live on: loginctl enable-linger, on {host}"
+        if not engine.after_logout:
+            self.report.warning(
+                "ends_at_logout", f"{host} may end the notebook when nobody is logged in", linger
+            )
+        elif not engine.after_reboot:
+            user = "--user " if engine.rootless else ""
+            self.report.warning(
+                "not_after_reboot",
+                f"after a reboot of {host} podman does not start the notebook again; connect does",
+                f"systemctl {user}enable podman-restart.service, on {host}, makes podman do it",
             )
 
     def _speak_of_owner(self, container: Container | None) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from remotenb import far
 from remotenb.engines import container_engine, engine_of
+from remotenb.engines.complaints import NO_CDI
 from remotenb.engines.docker import (
     JUPYTER_PORT,
     LABEL_GPUS,
@@ -23,6 +24,7 @@ from remotenb.engines.docker import (
     STATE_TARGET,
 )
 from remotenb.errors import (
+    GpuUnavailable,
     JupyterFailed,
     JupyterMissing,
     JupyterNotReady,
@@ -51,6 +53,9 @@ logger = logging.getLogger(__name__)
 ENGINE_TIMEOUT_S = 120.0
 """For an engine's own work: making a container of a large image on a slow disk."""
 
+COPY_TIMEOUT_S = 3600.0
+"""For podman without root, which copies an image of 20 GB when the user first runs it as such."""
+
 PATIENT = "{'ws_ping_timeout': 2592000000}"
 IMPATIENT = "{'ws_ping_interval': 5000, 'ws_ping_timeout': 10000}"
 """Milliseconds. With a relay a browser's answer to a ping may be long in coming; without one, a
@@ -64,6 +69,7 @@ _REMOVE = f"""
 made=$($ENGINE ps -aq --filter "label={LABEL_LAUNCH}=$2")
 [ -z "$made" ] || {{ $ENGINE rm -f $made >/dev/null; rm -rf "$3"; }}
 """
+HOW_IT_IS = "{{.State.Status}}, exit code {{.State.ExitCode}}, restarted {{.RestartCount}}"
 _STOP = '$ENGINE stop -t 2 "$1" >/dev/null'
 
 
@@ -96,7 +102,7 @@ class Launcher:
             done = self.link.script(
                 far.source("make_container.sh") + far.source("start_container.sh"),
                 *(() if existing else engine.create(spec, serve, launch=launch)),
-                timeout=ENGINE_TIMEOUT_S,
+                timeout=COPY_TIMEOUT_S if spec.copies_image else ENGINE_TIMEOUT_S,
                 NAME=spec.name,
                 STATE=spec.state_dir,
                 TOKEN=secrets.token_urlsafe(32),
@@ -110,7 +116,9 @@ class Launcher:
                 INSTALLING="yes" if plan.install else "",
             )
             if done.code != 0:
-                raise why_not_started(done.err, user=self.probe.user)
+                raise why_not_started(
+                    done.err, user=self.probe.user, engine=spec.engine.name or "docker"
+                )
             if done.err:
                 logger.warning("%s", one_line(done.err))
             facts = records(done.out.decode("utf-8", "replace"))
@@ -118,10 +126,11 @@ class Launcher:
                 raise taken
             found = _found_in_new(plan, facts, relay=self.relay)
             self.ways.expect(found.endpoints, found.container)
+            self._see_gpus(spec)
             if plan.install and found.container:
                 self.install(found.container)
                 self.link.script('rm "$1"', f"{spec.state_dir}/installing", timeout=20)
-            server = self._until_ready(found, lambda: self._look_at(spec))
+            server = self._until_ready(found, lambda: self._look_at(spec, new=not existing))
             self._keep(spec)
         return server
 
@@ -193,10 +202,12 @@ class Launcher:
             return verify(found, self.ways.connect)
         return Rejected(found, found.obstacle or "nothing answers there")
 
-    def _look_at(self, spec: ContainerSpec) -> None:
+    def _look_at(self, spec: ContainerSpec, *, new: bool = True) -> None:
         """Raise if the container ended, with the end of its log."""
         state, log = self._state_and_log(spec)
-        if state.startswith("running"):
+        ended, _, restarts = one_line(state).rpartition(", restarted ")
+        # podman starts a new one again and again, as it cannot be given its policy later
+        if state.startswith("running") and not (new and restarts != "0"):
             return
         if "@missing" in log:
             raise JupyterMissing(
@@ -205,14 +216,14 @@ class Launcher:
                 detail=log,
             )
         raise JupyterFailed(
-            f"Jupyter ended before it was ready ({one_line(state) or 'its container is gone'})",
+            f"Jupyter ended before it was ready ({ended or 'its container is gone'})",
             hint="the end of its log tells why",
             detail=log,
         )
 
     def _state_and_log(self, spec: ContainerSpec) -> tuple[str, str]:
         source = (
-            "$ENGINE inspect -f '{{.State.Status}}, exit code {{.State.ExitCode}}' \"$1\"\n"
+            f"$ENGINE inspect -f '{HOW_IT_IS}' \"$1\"\n"
             f'$ENGINE logs --tail {LOG_LINES} "$1" 2>&1 | tail -c 16384'
         )
         engine = shlex.join(spec.engine.argv)
@@ -220,11 +231,23 @@ class Launcher:
         state, _, log = done.out.decode("utf-8", "replace").partition("\n")
         return state, tail(log, LOG_LINES)
 
+    def _see_gpus(self, spec: ContainerSpec) -> None:
+        """Raise if the container has no GPU although its engine said nothing against it."""
+        proof = container_engine(spec.engine).proof_of_gpus(spec.name)
+        if not (spec.gpus and proof):
+            return
+        done = self.link.script('"$@" 2>&1', *proof, timeout=20)
+        if done.code != 0:
+            self._look_at(spec)
+            raise GpuUnavailable(
+                f"there is no GPU in the container: {one_line(done.out) or 'nvidia-smi fails'}",
+                hint=NO_CDI,
+            )
+
     def _keep(self, spec: ContainerSpec) -> None:
         """From now on the engine starts it again after a crash or a reboot."""
         argv = container_engine(spec.engine).keep(spec.name)
-        done = self.link.script('"$@" >/dev/null', *argv, timeout=20)
-        if done.code != 0:
+        if argv and (done := self.link.script('"$@" >/dev/null', *argv, timeout=20)).code != 0:
             logger.warning("no restart policy: %s", one_line(done.err))
 
     @contextmanager

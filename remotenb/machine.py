@@ -10,6 +10,7 @@ from remotenb.engines.docker import made_here, state_dir
 from remotenb.errors import ContainerMissing, UsageError
 from remotenb.plan import require_engine
 from remotenb.reach import named
+from remotenb.spec import same_image
 from remotenb.ssh.process import Process
 from remotenb.ssh.remembered import Remembered
 from remotenb.text import one_line
@@ -71,16 +72,17 @@ class Machine:
         argv = of.engine.argv if of else self.engine
         done = self.link.script('"$@"', *argv, *args, timeout=timeout)
         if done.code != 0:
-            raise self.complaint(done.err.decode("utf-8", "replace"))
+            raise self.complaint(done.err.decode("utf-8", "replace"), of)
         return done.out.decode("utf-8", "replace")
 
     def spawn(self, *argv: str) -> Process:
         """Begin a command over there, for what lasts; its stdin is empty."""
         return Process(self.link.pipe(argv, b""), self.host.name)
 
-    def complaint(self, said: str) -> FarSideError:
-        """The error that the engine's words mean."""
-        return understand(said, user=self.probe.user)
+    def complaint(self, said: str, of: Container | Image | None = None) -> FarSideError:
+        """The error that the words of an engine mean; see :meth:`run`."""
+        engine = of.engine if of else self.probe.engine
+        return understand(said, user=self.probe.user, engine=engine.name or "docker")
 
     def container(self, name: str | None, *, others: bool = False) -> Container:
         """The container of that name, or the one that can only be meant.
@@ -108,9 +110,16 @@ class Machine:
         rows: list[list[str]] = []
         for engine in {one.engine.argv: one for one in containers}.values():
             ids = [one.id for one in containers if one.engine.argv == engine.engine.argv]
-            said = self.run("inspect", "-s", "-f", "{{.Id}} {{.SizeRw}}", *ids, of=engine)
+            id_ = ".ID" if engine.engine.name == "podman" else ".Id"
+            said = self.run(
+                "inspect", "-s", "-f", f"{{{{{id_}}}}} {{{{.SizeRw}}}}", *ids, of=engine
+            )
             rows += [line.split() for line in said.splitlines()]
         return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdecimal()}  # noqa: PLR2004
+
+    def image(self, name: str) -> Image | None:
+        """The image of that name or id, in whichever engine; None for none that has a name."""
+        return next((one for one in self.images if same_image(one, name)), None)
 
     def forget(self, container: Container) -> None:
         """Remove the state folder of a container of ours that was removed."""

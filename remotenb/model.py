@@ -12,6 +12,9 @@ from typing import Literal
 EngineName = Literal["docker", "podman", "host"]
 """What runs the server; ``sudo -n docker`` is ``docker`` too."""
 
+EngineChoice = Literal["auto", "docker", "podman", "host"]
+"""What may run it: with ``auto`` whatever is there."""
+
 Ownership = Literal["mine", "other", "none"]
 """What the evidence says of a container: the user's own, another's, or nothing."""
 
@@ -141,8 +144,18 @@ class EngineState:
     """It runs as the user, who is root in its containers."""
     remaps: bool = False
     """It gives containers other uids than the machine's (userns-remap)."""
+    keeps_ids: bool = False
+    """Rootless, it can all the same let the user be the user (podman, with subordinate uids)."""
+    keeps_groups: bool = False
+    """So too with the user's further groups (podman with crun)."""
     selinux: bool = False
-    """It lets containers read only what is labelled for them."""
+    """SELinux keeps its containers from the user's folders."""
+    init: str | None = None
+    """A program to be a container's first process, where the engine must be told of one."""
+    after_logout: bool = True
+    """Its containers live on when the user's last login ends."""
+    after_reboot: bool = True
+    """It starts containers again that have a policy for that."""
 
 
 DOCKER = EngineState("docker", ("docker",))
@@ -281,7 +294,14 @@ class Probe:
     """What nvidia-smi said when it did not list the GPUs."""
     gpu_toolkit: bool = False
     """Whether there are signs that ``--gpus`` can work."""
+    cdi: bool = False
+    """Whether the GPUs are described for CDI, which podman needs."""
     host: Scan = field(default_factory=Scan)
+
+    @property
+    def engines(self) -> tuple[EngineState, ...]:
+        """All that answered, best first."""
+        return (self.engine, *self.others) if self.engine.name else ()
 
 
 ON_HOST = "host"

@@ -34,11 +34,13 @@ class RootsFiles:
 
 def folders(machine: Machine) -> tuple[str, ...]:
     """The folders of the user's that their containers mount."""
-    mine = [one.id for one in machine.containers if one.ownership == "mine"]
-    if not mine:
-        return ()
+    mine = [one for one in machine.containers if one.ownership == "mine"]
     mounts = '{{range .Mounts}}{{if eq .Type "bind"}}{{json .Source}}\n{{end}}{{end}}'
-    sources = machine.run("inspect", "-f", mounts, *mine).splitlines()
+    sources: list[str] = []
+    for engine in dict.fromkeys(one.engine for one in mine):
+        held = [one for one in mine if one.engine == engine]
+        ids = (one.id for one in held)
+        sources += machine.run("inspect", "-f", mounts, *ids, of=held[0]).splitlines()
     found = {str(json.loads(source)) for source in sources if source}
     return tuple(sorted(one for one in found if _under(one, (machine.probe.home,))))
 
@@ -72,8 +74,9 @@ def count(machine: Machine, path: str) -> RootsFiles:
 
 
 def take_over(machine: Machine, path: str) -> None:
-    """Give what is root's in ``path`` to the user."""
-    _run(machine, path, owner=f"{machine.probe.uid}:{machine.probe.gid}")
+    """Give what is root's in ``path`` to the user, who is root where the engine is rootless."""
+    rootless = machine.probe.engine.rootless
+    _run(machine, path, owner="0:0" if rootless else f"{machine.probe.uid}:{machine.probe.gid}")
 
 
 def _run(machine: Machine, path: str, *, owner: str) -> str:
@@ -85,6 +88,8 @@ def _run(machine: Machine, path: str, *, owner: str) -> str:
         SOURCE=bind_source(path),
         REMAP="--userns=host" if machine.probe.engine.remaps else "",
         OWNER=owner,
+        # rootless, it is further users of the container that leave files behind
+        WHOSE="! -user 0 ! -user 65534" if machine.probe.engine.rootless else "-user 0",
     )
     if done.code != 0:
         raise machine.complaint(done.err.decode("utf-8", "replace"))
@@ -93,7 +98,8 @@ def _run(machine: Machine, path: str, *, owner: str) -> str:
 
 def _image(machine: Machine) -> str:
     """Any image with a shell will do; best one that was run already."""
-    there = [one.ref for one in machine.images]
+    engine = machine.probe.engine
+    there = [one.ref for one in machine.images if one.engine == engine]
     used = [one.image for one in machine.containers if one.ownership == "mine"]
     wanted = [*used, machine.settings.image, *there]
     image = next((one for one in wanted if one in there), None)

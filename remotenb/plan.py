@@ -30,7 +30,7 @@ from remotenb.errors import (
 )
 from remotenb.reach import named
 from remotenb.reference import among
-from remotenb.spec import container_name, container_spec
+from remotenb.spec import container_name, container_spec, maker, same_image, short_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,7 +124,7 @@ def _closed_ones(servers: list[Server], wish: Wish) -> list[Server]:
 
 
 def _wanted(server: Server, wish: Wish, wanted_id: str | None) -> bool:
-    if wish.settings.engine == "docker" and server.container is None:
+    if wish.settings.engine in {"docker", "podman"} and server.container is None:
         return False
     return not wish.image_demanded or _of_image(server.container, wish.settings.image, wanted_id)
 
@@ -132,7 +132,9 @@ def _wanted(server: Server, wish: Wish, wanted_id: str | None) -> bool:
 def _of_image(container: Container | None, image: str | None, wanted_id: str | None) -> bool:
     if container is None or image is None:
         return False
-    return container.image == image or (wanted_id is not None and container.image_id == wanted_id)
+    return short_ref(container.image) == short_ref(image) or (
+        wanted_id is not None and container.image_id == wanted_id
+    )
 
 
 def _preference(
@@ -156,23 +158,12 @@ def _moment(started: str | None) -> float:
 
 
 def _image_id(probe: Probe, image: str | None) -> str | None:
-    return next((one.id for one in probe.images if _same_ref(one, image)), None)
-
-
-def _same_ref(image: Image, wanted: str | None) -> bool:
-    if wanted is None:
-        return False
-    bare = wanted.removeprefix("sha256:")
-    return (
-        wanted in {image.ref, image.id}
-        or f"{wanted}:latest" == image.ref
-        or (len(bare) >= 12 and image.id.removeprefix("sha256:").startswith(bare))  # noqa: PLR2004  docker's short id
-    )
+    return next((one.id for one in probe.images if same_image(one, image)), None)
 
 
 def _only_host(probe: Probe, settings: Settings) -> bool:
     """No image is wanted, no docker installed, and there is a Jupyter to start without one."""
-    absent = "not found" in dict(probe.engine.refusals).get("docker", "not found").lower()
+    absent = _absent(dict(probe.engine.refusals).get("docker"))
     free = settings.engine == "auto" and settings.image is None
     return free and absent and probe.engine.name is None and probe.host.jupyter is not None
 
@@ -182,21 +173,29 @@ def require_engine(probe: Probe) -> None:
     if probe.engine.name is not None:
         return
     said = dict(probe.engine.refusals)
-    docker = said.get("docker", "")
-    if "permission denied" in docker.lower():
+    docker, podman = said.get("docker"), said.get("podman")
+    if docker and "permission denied" in docker.lower():
         raise EngineNotPermitted(
             f"{probe.user} may not use docker there", hint=join_the_group(probe.user)
         )
-    if "not found" in docker.lower() or not docker:
-        has_podman = "podman" not in said
-        raise EngineMissing(
-            "there is no docker on that machine" + (" (podman is not supported yet)" * has_podman),
-            hint="install Docker Engine there, or use a Jupyter of the host: --engine host",
+    if not _absent(docker):
+        raise EngineDown(
+            f"docker does not answer: {docker}",
+            hint="start it on the server: sudo systemctl start docker",
         )
-    raise EngineDown(
-        f"docker does not answer: {docker}",
-        hint="start it on the server: sudo systemctl start docker",
+    if not _absent(podman):
+        raise EngineDown(
+            f"podman does not work there: {podman}", hint="podman info, on the server, tells more"
+        )
+    asked = " or ".join(one for one in ("docker", "podman") if one in said) or "docker or podman"
+    raise EngineMissing(
+        f"there is no {asked} on that machine",
+        hint="install Docker Engine or podman there, or use a Jupyter of the host: --engine host",
     )
+
+
+def _absent(refusal: str | None) -> bool:
+    return refusal is None or "not found" in refusal.lower()
 
 
 def _reject_unreachable(found: Iterable[Found], wish: Wish) -> None:
@@ -263,14 +262,22 @@ def require_image(probe: Probe, image: str | None) -> str:
             "nothing runs there, and no image is named to start from",
             hint="name one with --image: " + (_list(probe.images) or "there is no image at all"),
         )
-    found = _image_id(probe, image)
+    engine = maker(probe, image)
+    having = [one for one in probe.images if same_image(one, image)]
+    found = next((one for one in having if one.engine.argv == engine.argv), None)
+    if found is None and having:
+        other = having[0].engine.name
+        raise ImageMissing(
+            f"{engine.name} has no image {image} there, but {other} has",
+            hint=f"take it from there: --engine {other}",
+        )
     if found is None:
         raise ImageMissing(
             f"the image {image} is not on that machine",
             hint=f"remotenb pull HOST {image} fetches it"
             + (f"; there are: {_list(probe.images)}" if probe.images else ""),
         )
-    return found
+    return found.id
 
 
 def _ours(probe: Probe, wish: Wish, wanted_id: str | None) -> Container | None:
@@ -293,7 +300,8 @@ def _ours(probe: Probe, wish: Wish, wanted_id: str | None) -> Container | None:
 
 def _start_container(probe: Probe, wish: Wish) -> StartContainer:
     spec = container_spec(probe, wish)
-    existing = next((c for c in probe.containers if c.name == spec.name), None)
+    same_engine = [c for c in probe.containers if c.engine.argv == spec.engine.argv]
+    existing = next((c for c in same_engine if c.name == spec.name), None)
     if existing is not None:
         whose = f"of {existing.owner}" if existing.ownership == "other" else "not remotenb's"
         raise NameTaken(

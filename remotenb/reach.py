@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from remotenb.model import ON_HOST, Endpoint, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remotenb.model import Container, Listening, Probe, RuntimeFile, Scan
+    from remotenb.model import Container, EngineChoice, Listening, Probe, RuntimeFile, Scan
 
 ANY = "0.0.0.0"  # noqa: S104  compared with, never bound
 LOOPBACK = "127.0.0.1"
@@ -26,7 +26,7 @@ ONLY_RELAY = "it listens on {what}, which no forward of sshd's reaches"
 def candidates(
     probe: Probe,
     *,
-    engine: Literal["auto", "docker", "host"],
+    engine: EngineChoice,
     container: str | None = None,
     relay: bool = True,
 ) -> tuple[Found, ...]:
@@ -39,7 +39,7 @@ def candidates(
         for one in probe.containers:
             if one.scan and (container is None or named(one, container)):
                 found += [in_container(one, one.scan, f, relay=relay) for f in one.scan.files]
-    if engine != "docker" and container is None:
+    if engine in {"auto", "host"} and container is None:
         found += [on_host(probe.host, f, relay=relay) for f in probe.host.files]
     return tuple(_each_once(found))
 

@@ -210,7 +210,7 @@ class Connect:
             url=session.url.reveal(),
             address=session.address,
             local_port=session.port,
-            engine=server.container.engine.name or "docker" if server.container else "host",
+            engine=(server.container.engine.name or "docker") if server.container else "host",
             server=server,
             reused=session.reused,
             gpus=server.container.gpus if server.container else None,

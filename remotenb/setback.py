@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOG_LINES = 30
 
 
-def why_not_started(said: bytes, *, user: str) -> RemotenbError:
+def why_not_started(said: bytes, *, user: str, engine: str = "docker") -> RemotenbError:
     """From what ``start_container.sh`` wrote to stderr."""
     text = said.decode("utf-8", "replace")
     _, not_made, folder = text.partition("remotenb: cannot make ")
@@ -38,7 +38,7 @@ def why_not_started(said: bytes, *, user: str) -> RemotenbError:
         return DiskFull(
             f"no space left on that machine: {one_line(text)}", hint="make room in your home there"
         )
-    return understand(text, user=user)
+    return understand(text, user=user, engine=engine)
 
 
 def why_no_server(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from remotenb.errors import ConfigError, UsageError
-from remotenb.model import Mount
+from remotenb.model import EngineChoice, Mount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     identity_file: str | None = None
     ssh_config: str | None = None
 
-    engine: Literal["auto", "docker", "host"] = "auto"
+    engine: EngineChoice = "auto"
     image: str | None = None
     container: str | None = None
     container_name: Name | None = None

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from remotenb.decision import ContainerSpec, Identity
+from remotenb.engines.complaints import NO_CDI
 from remotenb.engines.docker import state_dir
 from remotenb.errors import GpuUnavailable, UsageError
 from remotenb.settings import GpuRequest, Settings, parse_gpus
 
 if TYPE_CHECKING:
-    from remotenb.model import Container, EngineState, Gpu, Probe
+    from remotenb.model import Container, EngineState, Gpu, Image, Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,41 @@ def container_name(probe: Probe, wish: Wish) -> str:
     return next(name for n in range(2, 10_000) if (name := f"{base}-{n}") not in taken)
 
 
+def maker(probe: Probe, image: str | None) -> EngineState:
+    """The engine that a new container is made with; of podmans the one that has the image."""
+    podmans = [one for one in probe.engines if one.name == "podman"]
+    if probe.engine not in podmans:
+        return probe.engine
+    having = [one.engine.argv for one in probe.images if same_image(one, image)]
+    return next((one for one in podmans if one.argv in having), probe.engine)
+
+
+def same_image(image: Image, wanted: str | None) -> bool:
+    """Whether ``wanted`` means that image: its name, with or without the registry, or its id."""
+    if wanted is None:
+        return False
+    bare = wanted.removeprefix("sha256:")
+    return (
+        wanted == image.id
+        or short_ref(image.ref) in {short_ref(wanted), f"{short_ref(wanted)}:latest"}
+        or (len(bare) >= 12 and image.id.removeprefix("sha256:").startswith(bare))  # noqa: PLR2004  docker's short id
+    )
+
+
+def short_ref(ref: str) -> str:
+    """An image's name without what docker leaves away and podman says."""
+    return re.sub(r"^(docker\.io/library|docker\.io|localhost)/", "", ref)
+
+
 def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) -> ContainerSpec:
     """The container to start, with paths and GPUs of this box; ``existing`` has them already."""
     settings = wish.settings
     name = existing.name if existing else container_name(probe, wish)
+    engine = existing.engine if existing else maker(probe, settings.image)
     return ContainerSpec(
         name=name,
         image=existing.image if existing else settings.image or "",
-        gpus=existing.gpus if existing else choose_gpus(parse_gpus(settings.gpus), probe),
+        gpus=existing.gpus if existing else choose_gpus(parse_gpus(settings.gpus), probe, engine),
         mounts=tuple(
             replace(one, source=absolute(one.source, probe.home)) for one in settings.mounts()
         ),
@@ -66,7 +94,7 @@ def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) 
         ulimits=tuple(settings.ulimits),
         run_args=tuple(settings.run_args),
         owner=probe.user,
-        engine=(engine := existing.engine if existing else probe.engine),
+        engine=engine,
         state_dir=state_dir(probe.home, name),
         root_dir=None if existing else _inside(settings.root_dir),
         identity=(who := identity(probe, settings, engine)),
@@ -92,10 +120,11 @@ def _inside(root_dir: str | None) -> str | None:
 def identity(probe: Probe, settings: Settings, engine: EngineState) -> Identity | None:
     """Who a new container runs as: the user, so that files in mounted folders are theirs.
 
-    None where the image's own user does that already: root in a rootless engine, or root's
-    own login.
+    None where the image's own user does that already: root in a rootless engine that cannot
+    let the user be the same inside, or root's own login.
     """
-    if settings.container_user != "me" or engine.rootless or probe.uid == 0:
+    root_is_user = probe.uid == 0 or (engine.rootless and not engine.keeps_ids)
+    if settings.container_user != "me" or root_is_user:
         return None
     return Identity(
         _plain_name(probe.user, probe.uid),
@@ -119,11 +148,22 @@ def absolute(path: str, home: str) -> str:
     return str(PurePosixPath(home, path))
 
 
-def choose_gpus(request: GpuRequest, probe: Probe) -> str | None:
-    """Docker's own argument for ``--gpus``; None for no GPU.
+def choose_gpus(request: GpuRequest, probe: Probe, engine: EngineState | None = None) -> str | None:
+    """Docker's own argument for ``--gpus``; None for no GPU. ``engine`` will give them.
 
     Raises :class:`GpuUnavailable` when what was asked for is not there.
     """
+    chosen = _chosen(request, probe)
+    if chosen is None or (engine or probe.engine).name != "podman":
+        return chosen
+    if not probe.cdi:
+        raise GpuUnavailable("podman cannot give a container the GPUs there: no CDI", hint=NO_CDI)
+    for gpu in probe.gpus:  # by UUID only newer toolkits describe them
+        chosen = chosen.replace(gpu.uuid, str(gpu.index))
+    return chosen
+
+
+def _chosen(request: GpuRequest, probe: Probe) -> str | None:
     match request.kind:
         case "none":
             return None

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @options.of_a_new_container
 @click.option("--port", type=int, metavar="P", help="The LOCAL port.  [the same for each notebook]")
 @click.option("--new", is_flag=True, help="Start one more, whatever runs.")
-@click.option("--engine", type=click.Choice(["auto", "docker", "host"]), help="[auto]")
+@click.option("--engine", type=click.Choice(["auto", "docker", "podman", "host"]), help="[auto]")
 @click.option("--allow-open", is_flag=True, help="Take a server that has no token.")
 @click.option("--install-jupyter", is_flag=True, help="Where the image has no Jupyter.")
 @click.option("-d", "--detach", is_flag=True, help="Return when ready; the session goes on.")

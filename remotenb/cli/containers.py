@@ -55,7 +55,8 @@ def ps(*, host: str, every: bool, sized: bool, as_json: bool, **where: str | int
     for row, one in zip(rows, shown, strict=True) if sized else ():
         row["size"] = sizes.get(one.id) if as_json else size(sizes.get(one.id, 0))
     none = f"no container of yours runs on {host}; remotenb connect {host} starts one"
-    columns = (*COLUMNS, *(("size",) if sized else ()))
+    several = ("engine",) if machine.probe.others else ()
+    columns = (*COLUMNS, *(("size",) if sized else ()), *several)
     tables.show(rows, columns, as_json=as_json, none=none)
     return 0
 
@@ -68,6 +69,7 @@ def _row(container: Container) -> dict[str, object]:
         "status": container.status,
         "gpus": container.gpus,
         "owner": container.owner,
+        "engine": container.engine.name,
         "ownership": container.ownership,
         "notebook": notebook_of_ours(container),
     }

@@ -25,11 +25,17 @@ def images(*, host: str, as_json: bool, **where: str | int | None) -> int:
     """The images on HOST: what a container can be started from."""
     with on_machine(host, where, as_json=as_json) as machine:
         rows = [
-            {"image": one.ref, "size": one.size, "id": one.id.removeprefix("sha256:")[:12]}
+            {
+                "image": one.ref,
+                "size": one.size,
+                "id": one.id.removeprefix("sha256:")[:12],
+                "engine": one.engine.name,
+            }
             for one in machine.images
         ]
         free = None if as_json else _free(machine)
-    tables.show(rows, COLUMNS, as_json=as_json, none=f"there is no image on {host}")
+        columns = COLUMNS if not machine.probe.others else (*COLUMNS, "engine")
+    tables.show(rows, columns, as_json=as_json, none=f"there is no image on {host}")
     if free is not None:
         click.echo(f"{size(free)} free for images on {host}", err=True)
     return 0
@@ -44,7 +50,7 @@ def rmi(*, host: str, image: str, as_json: bool, **where: str | int | None) -> i
     """Remove an image from HOST; one that a container needs is refused."""
     with on_machine(host, where, as_json=as_json) as machine:
         image = among(image, {one.ref for one in machine.images})
-        machine.run("rmi", "--", image)
+        machine.run("rmi", "--", image, of=machine.image(image))
     return done("removed", image, as_json=as_json, host=host)
 
 

@@ -75,4 +75,4 @@ def _of_container(
             for line in process.lines():
                 click.echo(plain(line))
             if process.wait() != 0:
-                raise machine.complaint(f"docker does not tell the log of {one.name}")
+                raise machine.complaint(f"it does not tell the log of {one.name}", one)

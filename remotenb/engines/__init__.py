@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from remotenb.engines.docker import Docker
 from remotenb.engines.host import HostItself
+from remotenb.engines.podman import Podman
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Docker, or the host itself, which needs no words at all."""
+    """Docker, podman, or the host itself, which needs no words at all."""
 
     def inside(self, container: str) -> Argv:
         """What stands before a command to run it in there, with our stdin."""
@@ -31,10 +32,13 @@ class ContainerEngine(Engine, Protocol):
     def keep(self, name: str) -> Argv:
         """Start it again after a crash or a reboot from now on; nothing if that is settled."""
 
+    def proof_of_gpus(self, name: str) -> Argv:
+        """A command that fails if it was not given its GPUs; nothing if the engine says so."""
+
 
 def container_engine(state: EngineState) -> ContainerEngine:
     """What is said to an engine that answered."""
-    return Docker(state.argv)
+    return Podman(state) if state.name == "podman" else Docker(state)
 
 
 def engine_of(container: Container | None) -> Engine:

@@ -1,6 +1,7 @@
-"""What Docker says when it cannot, and what to do about it.
+"""What an engine says when it cannot, and what to do about it.
 
-The patterns are texts of dockerd 20.10 to 28 and of the NVIDIA toolkit, as they were met.
+The patterns are texts of dockerd 20.10 to 28, podman 4.3 with crun, and the NVIDIA toolkit, as
+they were met.
 """
 
 from __future__ import annotations
@@ -24,8 +25,20 @@ _DRIVER = (
     "Or go on without GPUs: --gpus none"
 )
 
+NO_CDI = (
+    "its administrator can describe the GPUs for podman: "
+    "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml; "
+    "or go on without GPUs: --gpus none"
+)
+
+_SUBORDINATE = (
+    "podman has too few user ids there; its administrator can give more: "
+    "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
+)
+
 _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
-    (r"could not select device driver|unresolvable CDI devices", errors.GpuUnavailable, _TOOLKIT),
+    (r"could not select device driver", errors.GpuUnavailable, _TOOLKIT),
+    (r"unresolvable CDI devices", errors.GpuUnavailable, NO_CDI),
     (r"unknown (or invalid )?runtime (specified|name)", errors.GpuUnavailable, _TOOLKIT),
     (
         r"nvidia-container-cli: device error|unknown device",
@@ -38,14 +51,14 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
         _DRIVER,
     ),
     (
-        r"error setting rlimit",
+        r"error setting rlimit|setrlimit `",
         errors.LimitRefused,
         "leave them out with ulimits = [] in the config",
     ),
     (
         r"no space left on device",
         errors.DiskFull,
-        "make room: docker system df shows what fills it",
+        "make room: {engine} system df shows what fills it",
     ),
     (
         r"invalid diffID|invalid checksum|invalid tar header|unexpected EOF",
@@ -53,12 +66,12 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
         "the image is damaged where it comes from; save or pull it there again",
     ),
     (
-        r"container name .* is already in use",
+        r"container name .* is already in use|that name is already in use",
         errors.NameTaken,
         "choose another with container_name in the config",
     ),
     (
-        r"no such image|unable to find image|pull access denied|manifest unknown",
+        r"no such image|unable to find image|pull access denied|manifest unknown|image not known",
         errors.ImageMissing,
         "remotenb pull HOST IMAGE lets the server fetch it",
     ),
@@ -73,7 +86,7 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
         "start it on the server: sudo systemctl start docker",
     ),
     (
-        r"bind source path does not exist",
+        r"bind source path does not exist|statfs /.*: no such file or directory",
         errors.MountMissing,
         "make the folder on the server, or leave that volume out",
     ),
@@ -83,14 +96,24 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
         "choose another port of the server: -p PORT_OF_THE_SERVER:PORT",
     ),
     (
-        r"cannot remove a running container|container is running: stop",
+        r"cannot remove a running container|container is running: stop|removed without force",
         errors.EngineRefused,
         "stop it first, or --force",
     ),
     (
-        r"is using its referenced image|image is being used by|image has dependent child",
+        r"is using its referenced image|image is (being used|in use) by|image has dependent child",
         errors.EngineRefused,
         "remove what needs it first: remotenb ps HOST --all",
+    ),
+    (
+        r"insufficient UIDs or GIDs|no subuid ranges|potentially insufficient",
+        errors.EngineRefused,
+        _SUBORDINATE,
+    ),
+    (
+        r"can only (kill running|create exec sessions on running) containers",
+        errors.ContainerNotRunning,
+        "start it first: remotenb start HOST",
     ),
     (
         r"no such container",
@@ -108,14 +131,16 @@ def join_the_group(user: str) -> str:
     )
 
 
-def understand(said: str, *, user: str = "you") -> FarSideError:
-    """The error that the engine's words mean."""
-    line = one_line(said).removeprefix("docker: ").removeprefix("Error response from daemon: ")
+def understand(said: str, *, user: str = "you", engine: str = "docker") -> FarSideError:
+    """The error that the words of ``engine`` mean."""
+    line = one_line(said)
+    for opening in ("docker: ", "Error: ", "Error response from daemon: "):
+        line = line.removeprefix(opening)
     for pattern, error, hint in _KNOWN:
         if re.search(pattern, said, re.IGNORECASE | re.DOTALL):
             if error is errors.EngineNotPermitted:
                 hint = join_the_group(user)  # noqa: PLW2901  the only one that names a person
-            return error(f"docker: {line}", hint=hint)
+            return error(f"{engine}: {line}", hint=hint.replace("{engine}", engine))
     return errors.EngineRefused(
-        f"docker: {line or 'it failed without a word'}", hint="-v shows the whole command"
+        f"{engine}: {line or 'it failed without a word'}", hint="-v shows the whole command"
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remotenb.decision import ContainerSpec
-    from remotenb.model import Container
+    from remotenb.model import Container, EngineState
 
 STATE_TARGET = "/run/remotenb"
 """Where a container that we start sees its state folder."""
@@ -46,8 +46,9 @@ def state_dir(home: str, name: str) -> str:
 class Docker:
     """``docker``, or ``sudo -n docker``."""
 
-    def __init__(self, argv: Argv) -> None:
-        self._argv = argv
+    def __init__(self, state: EngineState) -> None:
+        self._state = state
+        self._argv = state.argv
 
     def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
         """``docker create``: nothing published unasked, never pulled."""
@@ -56,13 +57,12 @@ class Docker:
             "create",
             "--pull=never",
             f"--name={spec.name}",
-            "--init",
-            "--restart=no",  # until it is known to work; then unless-stopped
+            *self._life(),
             f"--label={LABEL_NAME}={spec.name}",
             f"--label={LABEL_USER}={spec.owner}",
             f"--label={LABEL_LAUNCH}={launch}",
-            *_user(spec),
-            *_gpus(spec),
+            *self._user(spec),
+            *self._gpus(spec),
             *((f"--network={spec.network}",) if spec.network else ()),
             *(f"--publish={port}" for port in spec.ports),
             *(("--security-opt=label=disable",) if spec.unconfined else ()),
@@ -86,8 +86,24 @@ class Docker:
         """After a crash or a reboot it is started again, but not after ``docker stop``."""
         return (*self._argv, "update", "--restart=unless-stopped", name)
 
+    def proof_of_gpus(self, name: str) -> Argv:  # noqa: ARG002  podman must be asked
+        """Nothing: what cannot be had is refused."""
+        return ()
 
-def _user(spec: ContainerSpec) -> Argv:
+    def _life(self) -> Argv:
+        return (
+            "--init",
+            "--restart=no",  # until it is known to work; then unless-stopped
+        )
+
+    def _user(self, spec: ContainerSpec) -> Argv:
+        return as_user(spec)
+
+    def _gpus(self, spec: ContainerSpec) -> Argv:
+        return _gpus(spec)
+
+
+def as_user(spec: ContainerSpec) -> Argv:
     """Before the user's own ``env``, which may say otherwise."""
     who = spec.identity
     if who is None:

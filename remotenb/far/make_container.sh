@@ -43,7 +43,7 @@ introduced() {
         "" | / | /bin* | /dev* | /etc* | /lib* | /proc* | /run* | /sbin* | /sys* | /usr*) ;;
         *) give "$folder" || return 1 ;;
     esac
-    give "$USER_HOME" && $ENGINE cp - "$id:/" <"$aside/tar"
+    give "$USER_HOME" && $ENGINE cp -a=false - "$id:/" <"$aside/tar"  # podman would make it all the user's
 }
 from_image() { $ENGINE cp "$id:$1" - 2>/dev/null | tar -xOf - 2>/dev/null; }
 

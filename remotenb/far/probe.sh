@@ -1,5 +1,5 @@
 # What is on this machine, as one JSON object; nothing is changed and nothing inferred.
-# In: SUDO (how sudo is called), ENGINE (auto, docker, host), WANTED (a container's name, or empty), SCAN (scan.sh; empty to
+# In: SUDO (how sudo is called), ENGINE (auto, docker, podman, host), WANTED (a container's name, or empty), SCAN (scan.sh; empty to
 # look for no server).
 # Each command's output becomes {"out": base64, "rc": n, "err": base64}: no text of this
 # machine can break the JSON. Everything is bounded in time and in size.
@@ -63,52 +63,113 @@ host_scan() {
     run host_scan 10 env INSIDE=host sh -c "$SCAN"
 }
 
-# The first engine that answers; what each of the others said is kept.
-engine() {
-    [ "$ENGINE" = host ] && return 0
-    run docker 10 docker version --format '{{json .}}'
-    if [ "$rc" = 0 ]; then E=docker
-    else
-        run sudo_docker 10 $SUDO docker version --format '{{json .}}'
-        if [ "$rc" = 0 ]; then E="$SUDO docker"
-        else
-            run podman 10 podman version --format '{{json .}}'
-            return 0
-        fi
+# Docker, by sudo where it must be; and the user's own podman, and root's where it was ever used
+# and sudo lets us. What each said that does not answer is kept; of the others, what is in them.
+docker_engine() {
+    case $ENGINE in auto | docker) ;; *) return 0 ;; esac
+    # podman's stand-in of that name has no server
+    version='{"Server":{"Version":{{json .Server.Version}}}}'
+    run docker 10 docker version --format "$version"
+    E=docker member=docker
+    if [ "$rc" != 0 ]; then
+        run sudo_docker 10 $SUDO docker version --format "$version"
+        E="$SUDO docker" member=sudo_docker
     fi
-    printf '"engine":"%s",' "$(case $E in docker) echo docker ;; *) echo sudo_docker ;; esac)"
-    at_once engine_info images containers
+    [ "$rc" = 0 ] && what_is_in_it engine_info images containers
+}
+
+PODMAN='{"Version":{{json .Version.Version}},"Rootless":{{json .Host.Security.Rootless}},
+"SELinux":{{json .Host.Security.SELinuxEnabled}},"Runtime":{{json .Host.OCIRuntime.Name}},"Ids":{{json .Host.IDMappings}}}'
+PODMAN=$(printf '%s' "$PODMAN" | tr -d '\n')
+
+podman_engine() {
+    case $ENGINE in auto | podman) ;; *) return 0 ;; esac
+    run podman 20 podman info --format "$PODMAN"
+    E=podman member=podman
+    [ "$rc" = 0 ] && what_is_in_it podmans_surroundings images containers
+}
+roots_podman_engine() {
+    case $ENGINE in auto | podman) ;; *) return 0 ;; esac
+    command -v podman >/dev/null 2>&1 && [ "$(id -u)" != 0 ] && [ -d /var/lib/containers/storage ] || return 0
+    run sudo_podman 20 $SUDO podman info --format "$PODMAN"
+    E="$SUDO podman" member=sudo_podman
+    [ "$rc" = 0 ] && what_is_in_it podmans_surroundings images containers
+}
+
+what_is_in_it() {
+    case $member in
+        *docker) ID=.Id CONTAINER=$DOCKERS_CONTAINER ROW='{{json .}}' ;;
+        *) ID=.ID CONTAINER=$PODMANS_CONTAINER ROW=$PODMANS_IMAGE ;;
+    esac
+    printf '"in_%s":{' "$member"
+    at_once "$@"
+    printf '"":null},'
 }
 
 engine_info() { run info 10 $E info --format '{{json .}}'; }
 
-images() { run images 10 $E images --no-trunc --format '{{json .}}'; }
+# No daemon of podman's starts containers again, and a user's may end with the last login: what
+# there is against both, by systemd's files, as its bus cannot be had without a login of its own.
+podmans_surroundings() {
+    run surroundings 2 sh -c '
+        units=$1
+        [ ! -d /run/systemd/system ] || echo systemd
+        [ ! -e "/var/lib/systemd/linger/$(id -un)" ] || echo linger
+        set -- "$HOME"/.config/systemd/user/*.wants/podman-restart.service /etc/systemd/user/*.wants/podman-restart.service
+        [ "$units" = user ] || set -- /etc/systemd/system/*.wants/podman-restart.service
+        for unit; do [ ! -e "$unit" ] && [ ! -L "$unit" ] || echo restart; done
+        for init in catatonit /usr/libexec/podman/catatonit /usr/lib/podman/catatonit /usr/libexec/catatonit/catatonit docker-init tini; do
+            path=$(command -v "$init") && echo "init $path" && break
+        done' sh "$([ "$E" = podman ] && [ "$(id -u)" != 0 ] && echo user || echo system)"
+}
+
+# Whether podman can give containers GPUs; it takes --gpus and does nothing.
+cdi() {
+    run cdi 2 sh -c 'grep -ls "nvidia.com/gpu" /etc/cdi/*.yaml /etc/cdi/*.json /var/run/cdi/*.yaml /var/run/cdi/*.json'
+}
+
+images() { run images 10 $E images --no-trunc --format "$ROW"; }
+PODMANS_IMAGE='{"Repository":{{json .Repository}},"Tag":{{json .Tag}},"ID":{{json .ID}},"Size":{{json .Size}}}'
 
 # Nothing of .Config.Env: there may be secrets in it, and not all of these are the user's.
-CONTAINER='{"Id":{{json .Id}},"Name":{{json .Name}},"Status":{{json .State.Status}},"Image":{{json .Image}},
-"Ref":{{json .Config.Image}},"Labels":{{json .Config.Labels}},"NetworkMode":{{json .HostConfig.NetworkMode}},
-"DeviceRequests":{{json .HostConfig.DeviceRequests}},"Runtime":{{json .HostConfig.Runtime}},
+CONTAINER='"Name":{{json .Name}},"Status":{{json .State.Status}},"Image":{{json .Image}},
+"Labels":{{json .Config.Labels}},"NetworkMode":{{json .HostConfig.NetworkMode}},
 "Restart":{{json .HostConfig.RestartPolicy.Name}},
-"Networks":{{json .NetworkSettings.Networks}},"Ports":{{json .NetworkSettings.Ports}}}'
+"Networks":{{json .NetworkSettings.Networks}},"Ports":{{json .NetworkSettings.Ports}}'
 CONTAINER=$(printf '%s' "$CONTAINER" | tr -d '\n')
-
-EVIDENCE='C{{"\t"}}{{.Id}}{{"\t"}}{{.State.Pid}}{{"\t"}}{{index .Config.Labels "remotenb.user"}}{{range .Mounts}}
-M{{"\t"}}{{$.Id}}{{"\t"}}{{.Source}}{{end}}'
+DOCKERS_CONTAINER="{\"Id\":{{json .Id}},\"Ref\":{{json .Config.Image}},
+\"DeviceRequests\":{{json .HostConfig.DeviceRequests}},\"Runtime\":{{json .HostConfig.Runtime}},$CONTAINER}"
+DOCKERS_CONTAINER=$(printf '%s' "$DOCKERS_CONTAINER" | tr -d '\n')
+PODMANS_CONTAINER="{\"Id\":{{json .ID}},\"Ref\":{{json .ImageName}},$CONTAINER}"
 
 containers() {
     ids=$(bounded 10 $E ps -aq --no-trunc | head -n 200)
     [ -n "$ids" ] || return 0
-    evidence=$(bounded 10 $E inspect -f "$EVIDENCE" $ids 2>/dev/null)
+    evidence=$(bounded 10 $E inspect -f "$(evidence)" $ids 2>/dev/null)
     owners=$(owners)
-    at_once inspected owned scans
+    at_once inspected devices owned scans
+}
+
+evidence() {
+    printf '%s\n%s' "C{{\"\t\"}}{{$ID}}{{\"\t\"}}{{.State.Pid}}{{\"\t\"}}{{index .Config.Labels \"remotenb.user\"}}{{\$id := $ID}}{{range .Mounts}}" \
+        'M{{"\t"}}{{$id}}{{"\t"}}{{.Source}}{{end}}'
 }
 
 inspected() { run containers 10 $E inspect -f "$CONTAINER" $ids; }
 
+# podman tells of a CDI device nowhere but in the words that made the container; no others of them
+# leave this machine.
+devices() {
+    case $member in *docker) return 0 ;; esac
+    words='{{$id := .ID}}{{range .Config.CreateCommand}}{{$id}} {{.}}{{"\n"}}{{end}}'
+    run devices 10 sh -c '"$@" | sed -n "s|^\([0-9a-f]*\) \(--device=\)\{0,1\}nvidia.com/gpu=\([0-9A-Za-z:-]*\)$|\1 \3|p"' \
+        sh $E inspect -f "$words" $ids
+}
+
 owned() { run owners 2 printf '%s\n' "$owners"; }
 
 # Whose container? By its owner label; else by its process's uid; else by a mount under
-# somebody's home. Only people count: uid 0 and the uids that belong to no account say nothing.
+# somebody's home. In podman without root there are only the user's. Only people count: uid 0 and the uids that belong to no account say nothing.
 # Prints ID, mine|other|none, user, why; separated by tabs.
 owners() {
     tab=$(printf '\t')
@@ -124,7 +185,7 @@ owners() {
     } 2>/dev/null | sed 's/^/P\t/' | {
         cat
         printf '%s\n' "$uids" "$evidence"
-    } | awk -F'\t' -v me="$(id -un)" '
+    } | awk -F'\t' -v me="$(id -un)" -v own="$([ "$E" = podman ] && [ "$(id -u)" != 0 ] && echo 1)" '
         $1 == "P" {
             split(substr($0, 3), field, ":")
             if (field[3] >= 1000 && field[3] < 65534) {
@@ -145,7 +206,8 @@ owners() {
             for (i = 1; i <= count; i++) {
                 id = ids[i]
                 who = (id in uid && uid[id] in account) ? account[uid[id]] : ""
-                if (label[id] != "" && label[id] != "<no value>")
+                if (own) say(id, "mine", me, "it is in your own podman")
+                else if (label[id] != "" && label[id] != "<no value>")
                     say(id, label[id] == me ? "mine" : "other", label[id], "its label says so")
                 else if (who != "" && who != me) say(id, "other", who, "its process is theirs")
                 else if (id in other) say(id, "other", other[id], "it mounts " where[id])
@@ -160,7 +222,7 @@ owners() {
 scans() {
     [ -n "$SCAN" ] || return 0
     wanted=
-    [ -n "$WANTED" ] && wanted=$(bounded 5 $E inspect -f '{{.Id}}' "$WANTED" 2>/dev/null)
+    [ -n "$WANTED" ] && wanted=$(bounded 5 $E inspect -f "{{$ID}}" "$WANTED" 2>/dev/null)
     running=$(bounded 10 $E ps -q --no-trunc | tr '\n' ' ')
     printf '"scans":{'
     # shellcheck disable=SC2046  # ids, one a word
@@ -180,5 +242,5 @@ at_once_each() {
 scan() { run "$1" 8 $E exec -e INSIDE=container "$1" sh -c "$SCAN"; }
 
 printf '{'
-at_once about gpus toolkit host_scan engine
+at_once about gpus toolkit cdi host_scan docker_engine podman_engine roots_podman_engine
 printf '"version":1}\n'

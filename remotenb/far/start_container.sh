@@ -33,9 +33,10 @@ fi
 $ENGINE start "$NAME" >/dev/null || undo
 
 printf '@token %s\n' "$(cat "$STATE/token")" || undo
-$ENGINE inspect -f '@id {{.Id}}
+case $ENGINE in *podman) id=ID ip=HostIP ;; *) id=Id ip=HostIp ;; esac
+$ENGINE inspect -f '@id {{.'$id'}}
 @workdir {{.Config.WorkingDir}}{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}}
-@port {{$port}} {{.HostIp}} {{.HostPort}}{{end}}{{end}}{{range .NetworkSettings.Networks}}
+@port {{$port}} {{.'$ip'}} {{.HostPort}}{{end}}{{end}}{{range .NetworkSettings.Networks}}
 @address {{.IPAddress}}{{end}}' "$NAME" || undo
 # who else was given GPUs: the earliest keeps them
 [ -z "$CHOSEN" ] || $ENGINE ps -aq --no-trunc --filter "label=$CHOSEN" --filter status=created --filter status=running |

@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.registry.manifests",
         "remotenb.checkup",
         "remotenb.checkup.*",
+        "remotenb.answered",
         "remotenb.settings",
         "remotenb.spec",
         "remotenb.lacking",

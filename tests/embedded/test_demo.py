@@ -197,7 +197,7 @@ def test_the_demo_takes_the_port_that_was_named_or_says_that_it_is_taken(tmp_pat
         ("demo", "--port", "0"),
         ("connect",),
         ("connect", "-oProxyCommand=x"),
-        ("connect", "box", "--engine", "podman"),
+        ("connect", "box", "--engine", "lxc"),
         ("connect", "box", "--port", "70000"),
         ("connect", "box", "--gpus", "some"),
         ("connect", "box", "--volume", "nonsense"),

@@ -191,7 +191,7 @@ def test_a_container_that_will_not_do_is_named(
         (("--volume", "only-one"), "UsageError"),
         (("--port", "70000"), "ConfigError"),
         (("--forward", "0"), "UsageError"),
-        (("--engine", "podman"), "UsageError"),
+        (("--engine", "lxc"), "UsageError"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error_before_anything_is_done(

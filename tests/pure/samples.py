@@ -29,6 +29,7 @@ TENSORFLOW_ID = "sha256:" + "b" * 64
 IMAGES = (Image(PYTORCH, PYTORCH_ID, "20GB"), Image(TENSORFLOW, TENSORFLOW_ID, "9GB"))
 
 DOCKER = EngineState("docker", ("docker",), "28.2.2")
+PODMAN = EngineState("podman", ("podman",), "4.3.1", rootless=True, keeps_ids=True)
 WITH_JUPYTER = Scan(python="/usr/bin/python3", jupyter="/usr/local/bin/jupyter")
 LABEL = "remotenb.name"
 

@@ -7,6 +7,7 @@ import pytest
 from remotenb.engines.complaints import understand
 from remotenb.errors import (
     ContainerMissing,
+    ContainerNotRunning,
     DiskFull,
     EngineDown,
     EngineNotPermitted,
@@ -80,6 +81,54 @@ REAL: list[tuple[str, type[FarSideError]]] = [
         EngineRefused,
     ),
 ]
+
+
+IN_USE = "image is in use by a container: consider listing external containers"
+PODMANS: list[tuple[str, type[FarSideError]]] = [
+    (
+        (
+            "Error: unable to start container 57: crun: setrlimit `RLIMIT_MEMLOCK`: "
+            "Operation not permitted: OCI permission denied"
+        ),
+        LimitRefused,
+    ),
+    ("Error: setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=7", GpuUnavailable),
+    ("Error: nope:1: image not known", ImageMissing),
+    ("Error: statfs /home/alice/nope: no such file or directory", MountMissing),
+    (
+        (
+            'Error: creating container storage: the container name "t1" is already in use by 33d0. '
+            "You have to remove that container to be able to reuse that name: "
+            "that name is already in use"
+        ),
+        NameTaken,
+    ),
+    ('Error: no container with name or ID "t1" found: no such container', ContainerMissing),
+    (
+        "Error: can only create exec sessions on running containers: container state improper",
+        ContainerNotRunning,
+    ),
+    (
+        (
+            "Error: can only kill running containers. dffc is in state created: "
+            "container state improper"
+        ),
+        ContainerNotRunning,
+    ),
+    (f"Error: image used by 7846: {IN_USE}", EngineRefused),
+]
+
+
+@pytest.mark.parametrize(("said", "error"), PODMANS, ids=[said[-40:] for said, _ in PODMANS])
+def test_a_real_text_of_podman_becomes_the_error_it_means(
+    said: str, error: type[FarSideError]
+) -> None:
+    meant = understand(said, engine="podman")
+    assert type(meant) is error
+    assert meant.message.startswith("podman: ")
+    assert not meant.message.startswith("podman: Error")
+    assert "docker" not in meant.hint
+    assert "-v shows" not in meant.hint
 
 
 @pytest.mark.parametrize(("said", "error"), REAL, ids=[said[-40:] for said, _ in REAL])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remotenb.engines.docker import Docker
-from remotenb.model import Mount
+from remotenb.model import EngineState, Mount
 from remotenb.spec import container_spec
 from tests.pure.samples import PYTORCH, probe, wish
 
@@ -31,7 +31,11 @@ SPEC = container_spec(
 
 
 def create(spec: ContainerSpec = SPEC, *, engine: tuple[str, ...] = ("docker",)) -> list[str]:
-    return list(Docker(engine).create(spec, ("sh", "/run/remotenb/serve.sh"), launch="l4unch"))
+    return list(
+        Docker(EngineState("docker", engine)).create(
+            spec, ("sh", "/run/remotenb/serve.sh"), launch="l4unch"
+        )
+    )
 
 
 def options(argv: list[str], name: str) -> list[str]:

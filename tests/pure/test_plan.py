@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ from remotenb.errors import (
     ServerOpen,
     ServerUnreachable,
 )
-from remotenb.model import EngineState, Scan
+from remotenb.model import EngineState, Image, Scan
 from remotenb.plan import decide
 from remotenb.spec import container_name
 from tests.pure.samples import (
+    PODMAN,
     PYTORCH,
     PYTORCH_ID,
     TENSORFLOW,
@@ -255,13 +257,72 @@ def test_a_daemon_that_is_down_is_refused_with_how_to_start_it() -> None:
 def test_no_engine_at_all_is_refused() -> None:
     error = refused(decide(no_engine(*ABSENT), (), (), wish(image=PYTORCH)))  # type: ignore[arg-type]
     assert isinstance(error, EngineMissing)
-    assert "podman" not in error.message
+    assert "docker or podman" in error.message
 
 
-def test_podman_alone_is_said_not_to_be_supported() -> None:
-    error = refused(decide(no_engine(*ABSENT[:2]), (), (), wish(image=PYTORCH)))  # type: ignore[arg-type]
+def test_the_engine_that_was_asked_for_is_the_one_that_is_missed() -> None:
+    asked = wish(image=PYTORCH, engine="podman")
+    there = no_engine(("podman", "not found"))
+    error = refused(decide(there, (), (), asked))  # type: ignore[arg-type]
     assert isinstance(error, EngineMissing)
-    assert "podman is not supported" in error.message
+    assert "no podman" in error.message
+
+
+def test_a_podman_that_does_not_work_is_told_in_its_own_words() -> None:
+    there = no_engine(*ABSENT[:2], ("podman", "mkdir /x: permission denied"))
+    error = refused(decide(there, (), (), wish(image=PYTORCH)))  # type: ignore[arg-type]
+    assert isinstance(error, EngineDown)
+    assert "mkdir /x" in error.message
+
+
+BUSYBOX = Image("localhost/busybox:1", "sha256:" + "c" * 64, "2 MB", PODMAN)
+ROOTS = EngineState("podman", ("sudo", "-n", "podman"))
+
+
+@pytest.mark.parametrize(
+    "name", ["busybox:1", "localhost/busybox:1", "docker.io/library/busybox:1"]
+)
+def test_a_short_name_is_podmans_long_one(name: str) -> None:
+    there = probe(engine=PODMAN, images=(BUSYBOX,))
+    plan = decide(there, (), (), wish(image=name))
+    assert isinstance(plan, StartContainer)
+    assert plan.spec.engine is PODMAN
+
+
+def test_of_two_podmans_the_one_that_has_the_image_makes_the_container() -> None:
+    there = probe(engine=PODMAN, others=(ROOTS,), images=(replace(BUSYBOX, engine=ROOTS),))
+    plan = decide(there, (), (), wish(image="busybox:1"))
+    assert isinstance(plan, StartContainer)
+    assert plan.spec.engine is ROOTS
+    assert plan.spec.identity is not None
+    assert not plan.spec.copies_image
+
+
+def test_docker_is_not_left_for_an_image_but_it_is_said_who_has_it() -> None:
+    error = refused(
+        decide(probe(others=(PODMAN,), images=(BUSYBOX,)), (), (), wish(image="busybox:1"))
+    )
+    assert isinstance(error, ImageMissing)
+    assert "--engine podman" in error.hint
+
+
+def test_one_name_in_two_engines_is_no_clash() -> None:
+    named = wish(image=PYTORCH, container_name="lab")
+    podmans = container("lab", ownership="other", owner="bob", engine=PODMAN)
+    assert isinstance(decide(probe(containers=(podmans,)), (), (), named), StartContainer)
+
+
+def test_what_stopped_is_started_again_by_its_own_engine() -> None:
+    stopped = ours("remotenb-alice-1", status="exited", scan=None, engine=PODMAN)
+    plan = decide(probe(others=(PODMAN,), containers=(stopped,)), (), (), wish())
+    assert isinstance(plan, StartContainer)
+    assert (plan.existing, plan.spec.engine) == (stopped, PODMAN)
+
+
+def test_engine_podman_leaves_the_hosts_own_server_aside() -> None:
+    there = probe(engine=PODMAN, images=(BUSYBOX,))
+    plan = decide(there, [server()], (), wish(image="busybox:1", engine="podman"))
+    assert isinstance(plan, StartContainer)
 
 
 @pytest.mark.parametrize("sudo", ["not found", PASSWORD, "sudo: docker: command not found"])

@@ -58,8 +58,10 @@ BOX: dict[str, Any] = {
     "toolkit": member("/usr/bin/nvidia-ctk\n"),
     "host_scan": member("@listen 0100007F:22B8\n@python /usr/bin/python3\n"),
     "docker": member("", 1, "permission denied"),
-    "sudo_docker": rows({"Client": {}, "Server": {"Version": "20.10.24"}}),
-    "engine": "sudo_docker",
+    "sudo_docker": rows({"Server": {"Version": "20.10.24"}}),
+    "version": 1,
+}
+DOCKER: dict[str, Any] = {
     "info": rows({"Runtimes": {"nvidia": {}, "runc": {}}}),
     "images": rows(
         {
@@ -76,12 +78,37 @@ BOX: dict[str, Any] = {
         f"{ID}\tmine\talice\tits label says so\n{BOBS}\tother\tbob\tit mounts /home/bob/x\n"
     ),
     "scans": {ID: member("@jupyter /usr/bin/jupyter\n"), "": None},
-    "version": 1,
+    "": None,
+}
+PODMAN = {
+    "Version": "4.3.1",
+    "Rootless": True,
+    "SELinux": False,
+    "Runtime": "crun",
+    "Ids": {"uidmap": [{"container_id": 0}, {"container_id": 1}]},
+}
+IN_PODMAN: dict[str, Any] = {
+    "surroundings": member("systemd\nlinger\nrestart\ninit /usr/bin/catatonit\n"),
+    "images": rows({"Repository": "localhost/mine", "Tag": "1", "ID": PYTORCH_ID, "Size": "2 GB"}),
+    "containers": rows(
+        {
+            **CONTAINER,
+            "Name": "theirs",
+            "Image": PYTORCH_ID.removeprefix("sha256:"),
+            "DeviceRequests": None,
+            "Networks": None,
+            "Restart": "always",
+        }
+    ),
+    "devices": member(f"{ID} 0\n{ID} 1\n"),
+    "": None,
 }
 
 
 def answer(**changes: object) -> bytes:
-    return json.dumps({**BOX, **changes}).encode()
+    """The whole of it; what is known of docker's own goes into what is in docker."""
+    inside = {key: changes.pop(key) for key in list(changes) if key in DOCKER}
+    return json.dumps({**BOX, "in_sudo_docker": {**DOCKER, **inside}, **changes}).encode()
 
 
 def test_the_user_and_the_home_are_read() -> None:
@@ -98,13 +125,74 @@ def test_the_engine_that_answered_is_told_with_what_the_others_said() -> None:
 
 def test_without_an_engine_each_refusal_is_told() -> None:
     changes = {"sudo_docker": member("", 1), "podman": member("", 127, "sh: podman: not found")}
-    engine = parse(answer(engine=None, **changes)).engine
+    engine = parse(answer(**changes)).engine
     assert (engine.name, engine.argv) == (None, ())
     assert engine.refusals == (
         ("docker", "permission denied"),
         ("sudo -n docker", "exit code 1"),
         ("podman", "not found"),
     )
+
+
+def with_podman(**changes: object) -> bytes:
+    around = {**IN_PODMAN, **{k: v for k, v in changes.items() if k in IN_PODMAN}}
+    about = {k: v for k, v in changes.items() if k not in IN_PODMAN}
+    return answer(podman=rows({**PODMAN, **about}), in_podman=around)
+
+
+def test_each_engine_that_answered_is_there_with_what_is_in_it() -> None:
+    seen = parse(with_podman())
+    assert [" ".join(one.argv) for one in seen.engines] == ["sudo -n docker", "podman"]
+    assert [(one.name, one.engine.name) for one in seen.containers] == [
+        ("nb", "docker"),
+        ("bobs", "docker"),
+        ("theirs", "podman"),
+    ]
+    assert (seen.images[-1].ref, seen.images[-1].engine.argv) == ("localhost/mine:1", ("podman",))
+
+
+def test_podmans_containers_say_what_dockers_do() -> None:
+    podmans = parse(with_podman()).containers[-1]
+    assert (podmans.image_id, podmans.gpus, podmans.restarts) == (PYTORCH_ID, "0,1", True)
+
+
+@pytest.mark.parametrize(
+    ("around", "after_logout", "after_reboot"),
+    [
+        ("systemd\nlinger\nrestart\n", True, True),
+        ("systemd\nlinger\n", True, False),
+        ("systemd\nrestart\n", False, False),
+        ("restart\n", True, True),
+        ("", True, False),
+    ],
+)
+def test_what_ends_a_container_of_the_users_podman_is_known(
+    around: str, *, after_logout: bool, after_reboot: bool
+) -> None:
+    seen = parse(with_podman(surroundings=member(around)))
+    engine = seen.others[0]
+    assert (engine.after_logout, engine.after_reboot) == (after_logout, after_reboot)
+    assert seen.containers[-1].restarts is after_reboot
+
+
+def test_roots_podman_needs_nobody_to_be_logged_in() -> None:
+    engine = parse(with_podman(Rootless=False, surroundings=member("systemd\n"))).others[0]
+    assert (engine.after_logout, engine.rootless, engine.keeps_ids) == (True, False, False)
+
+
+def test_what_podman_can_do_for_a_user_is_read() -> None:
+    engine = parse(with_podman()).others[0]
+    assert (engine.rootless, engine.keeps_ids, engine.keeps_groups) == (True, True, True)
+    assert engine.init == "/usr/bin/catatonit"
+    poor = parse(with_podman(Ids={"uidmap": [{}]}, Runtime="runc")).others[0]
+    assert (poor.keeps_ids, poor.keeps_groups) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"Ids": 7}, {"Version": None}, {"surroundings": 3}, {"devices": member("\n \n")}]
+)
+def test_an_odd_podman_is_an_engine_all_the_same(odd: dict[str, object]) -> None:
+    assert parse(with_podman(**odd)).others[0].name == "podman"
 
 
 def test_gpus_are_read_with_what_uses_them() -> None:

@@ -63,7 +63,7 @@ def test_an_unknown_table_at_the_top_is_named() -> None:
         ("volumes = '~/work:/workspace'", "volumes"),
         ("volumes = [1]", "volumes"),
         ("env = {A = 1}", "env"),
-        ("engine = 'podman'", "engine"),
+        ("engine = 'lxc'", "engine"),
         ("container_name = '-x'", "container_name"),
         ("start_timeout = 0", "start_timeout"),
         ("start_timeout = inf", "start_timeout"),
