@@ -11,6 +11,7 @@ from remotenb import far
 from remotenb.engines import container_engine
 from remotenb.engines.docker import LABEL_RUN
 from remotenb.execute import Execution
+from remotenb.launch import COPY_TIMEOUT_S
 from remotenb.machine import ENGINE_TIMEOUT_S
 from remotenb.plan import named_in_full, require_image
 from remotenb.setback import why_not_started
@@ -49,7 +50,7 @@ def make(
     done = machine.link.script(
         far.source("make_container.sh") + far.source("run.sh"),
         *argv,
-        timeout=ENGINE_TIMEOUT_S,
+        timeout=COPY_TIMEOUT_S if spec.copies_image else ENGINE_TIMEOUT_S,
         USER_HOME=who.home if who else "",
         PASSWD=who.passwd if who else "",
         GROUP=who.group if who else "",
@@ -58,7 +59,9 @@ def make(
         DETACH="yes" if detach else "",
     )
     if done.code != 0:
-        raise why_not_started(done.err, user=machine.probe.user)
+        raise why_not_started(
+            done.err, user=machine.probe.user, engine=spec.engine.name or "docker"
+        )
     return done.out.decode("ascii", "replace").split()[-1]
 
 

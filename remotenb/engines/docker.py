@@ -57,7 +57,7 @@ class Docker:
             "create",
             "--pull=never",
             f"--name={spec.name}",
-            *self._life(),
+            *self._life(spec),
             f"--label={LABEL_NAME}={spec.name}",
             f"--label={LABEL_USER}={spec.owner}",
             f"--label={LABEL_LAUNCH}={launch}",
@@ -90,7 +90,7 @@ class Docker:
         """Nothing: what cannot be had is refused."""
         return ()
 
-    def _life(self) -> Argv:
+    def _life(self, spec: ContainerSpec) -> Argv:  # noqa: ARG002  podman must know
         return (
             "--init",
             "--restart=no",  # until it is known to work; then unless-stopped

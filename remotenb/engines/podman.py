@@ -24,12 +24,12 @@ class Podman(Docker):
         """A command that fails where the container has no GPU: podman's own word is no proof."""
         return (*self._argv, "exec", name, "nvidia-smi", "-L")
 
-    def _life(self) -> Argv:
-        """podman-restart.service knows no other policy than always."""
+    def _life(self, spec: ContainerSpec) -> Argv:
+        """podman-restart.service knows no other policy than always; ``run`` wants none."""
         init = self._state.init
         return (
             *(("--init", f"--init-path={init}") if init else ()),
-            "--restart=always",
+            f"--restart={'always' if spec.state_dir else 'no'}",
         )
 
     def _user(self, spec: ContainerSpec) -> Argv:

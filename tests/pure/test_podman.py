@@ -94,6 +94,11 @@ def test_its_policy_is_the_one_that_its_service_starts_after_a_reboot() -> None:
     assert container_engine(PODMAN).keep("nb") == ()
 
 
+def test_what_is_no_notebook_is_not_started_again() -> None:
+    spec = replace(container_spec(probe(engine=PODMAN), wish(image=PYTORCH)), state_dir="")
+    assert "--restart=no" in container_engine(PODMAN).create(spec, ("make",), launch="l4unch")
+
+
 def test_a_first_process_is_named_where_there_is_one() -> None:
     assert "--init-path=/usr/bin/catatonit" in create(replace(PODMAN, init="/usr/bin/catatonit"))
     assert "--init" not in create()
