@@ -34,10 +34,12 @@ _ASK = re.compile(r"/[A-Za-z0-9_./-]+")
 
 
 def may_help(engine: EngineState) -> bool:
-    """Whether docker is there and may not be asked, and sudo wants a password."""
+    """Whether no engine answers, docker may not be asked, and sudo wants a password."""
     said = dict(engine.refusals)
     docker, sudo = said.get("docker", ""), said.get("sudo -n docker", "")
-    return "permission denied" in docker.lower() and "password" in sudo.lower()
+    return (
+        engine.name is None and "permission denied" in docker.lower() and "password" in sudo.lower()
+    )
 
 
 def open_door(link: Link) -> bool:
