@@ -21,6 +21,14 @@ mount --bind "$disk/home" home
 mkdir -p var/lib/docker run/lock run/sshd .old
 # docker's overlays cannot lie on this one: a plain directory of the cache
 mount --bind "$docker" var/lib/docker
+# podman is put away until a test takes it out (podman_on.sh), as most boxes have docker alone
+if [ -e /usr/bin/podman ]; then
+    mkdir -p opt/away "$docker/podman" srv/podman
+    : >opt/away/podman
+    mount --bind /usr/bin/podman opt/away/podman
+    mount --bind "$docker/podman" srv/podman
+    [ -L usr/bin/podman ] || rm -f usr/bin/podman
+fi
 hostname "$name"
 pivot_root . .old
 umount -l /.old

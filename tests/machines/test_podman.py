@@ -1,0 +1,79 @@
+"""podman without root, as docker: found, started, entered, through a cut of the link."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lines import KernelLines
+from tests.machines.conftest import LAB4, did, listed
+from tests.notebook import Notebook
+from tests.rig.gpus import Gpu
+from tests.rig.podman import podman
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.laptop import Laptop
+    from tests.rig.box import Box
+    from tests.rig.lab import Lab
+    from tests.rig.podman import Podman
+
+START = ("gpu-box", "--engine", "podman", "--image", LAB4, "--volume", "~/work:/work")
+WHO = """\
+import os, getpass, pathlib
+pathlib.Path("/work/made").write_text("by a cell")
+print(os.getuid(), getpass.getuser())
+"""
+
+
+@pytest.fixture
+def own(box: Box) -> Iterator[Podman]:
+    """Podman of alice, with one image."""
+    with podman(box, "alice", 1000) as alices:
+        alices.load(LAB4)
+        yield alices
+
+
+def test_a_notebook_in_podman_is_its_users_and_is_driven_like_dockers(
+    laptop: Laptop, box: Box, own: Podman
+) -> None:
+    box.set_gpus([Gpu(0), Gpu(1, memory_used=70_000)])
+    error = laptop.refused(*START)
+    assert (error["error"], "nvidia-ctk cdi generate" in error["hint"]) == ("GpuUnavailable", True)
+    assert own("ps", "-aq").stdout == ""
+
+    own.set_cdi([Gpu(0), Gpu(1)])
+    with laptop.connected(*START) as session:
+        name = session.ready["container"]
+        assert (session.ready["engine"], session.ready["relay"]) == ("podman", True)
+        assert "not_after_reboot" in session.warnings
+        assert Notebook(session.ready["url"]).run(WHO).split() == ["1000", "alice"]
+        owner = box.run(["stat", "-c", "%U", "/home/alice/work/made"]).stdout
+        assert owner == "alice\n"
+    with laptop.connected("gpu-box") as again:  # docker is there too; what runs is found
+        assert (again.ready["container"], again.ready["reused"]) == (name, True)
+    (row,) = listed(laptop, "ps", "gpu-box")
+    assert (row["engine"], row["gpus"], row["ownership"]) == ("podman", "0", "mine")
+    ran = laptop.run("exec", "-F", str(laptop.ssh_config), "gpu-box", "whoami")
+    assert (ran.code, ran.out) == (0, "alice\n")
+    did(laptop, "stop", "gpu-box")
+    images = listed(laptop, "images", "gpu-box")
+    assert {one["engine"] for one in images if one["image"] == LAB4} == {"docker", "podman"}
+    did(laptop, "rm", "gpu-box", name)
+    assert own("ps", "-aq").stdout == ""
+
+
+def test_a_cut_of_the_link_loses_nothing_that_a_cell_in_podman_prints(
+    laptop: Laptop, lab: Lab, own: Podman
+) -> None:
+    with laptop.connected(*START, "--gpus", "none") as session:
+        assert own("ps", "-q").stdout
+        with KernelLines(Notebook(session.ready["url"]), 120) as lines:
+            lines.wait_past(10)
+            lab.block("drop")
+            session.wait_for("dropped", 10)
+            lab.unblock()
+            assert not session.wait_for("restored", 20)["lost"]
+            lines.assert_each_once_in_order()
