@@ -22,7 +22,7 @@ from paramiko import SSHException
 
 from remotenb import far
 from remotenb.engines.registries import understand_pull
-from remotenb.errors import FarSideError, LinkLost, LoginNeeded
+from remotenb.errors import EngineDown, FarSideError, LinkLost, LoginNeeded
 from remotenb.execute import Execution
 from remotenb.registry.client import Registry
 from remotenb.ssh.failures import reported
@@ -107,6 +107,10 @@ def _by_api(
         run.channel.close()
     if state.error:
         raise _complaint(machine, image, state.error, login)
+    if not state.status:  # an answer without its end
+        raise EngineDown(
+            f"the docker of {machine.host.name} broke off", hint="try again once it is back"
+        )
     return state
 
 
@@ -174,9 +178,7 @@ def _answer(run: Execution, machine: Machine) -> Iterator[str]:
             yield line.decode("utf-8", "replace")
     except (HTTPException, ValueError) as error:
         _raise_if_lost(run, machine)
-        raise FarSideError(
-            f"the engine of {machine.host.name} broke off", hint="the same command goes on"
-        ) from error
+        logger.info("%s broke off: %r", machine.host.name, error)
     _raise_if_lost(run, machine)
 
 

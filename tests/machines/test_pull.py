@@ -227,6 +227,18 @@ def test_ctrl_c_ends_a_pull_that_is_roots(laptop: Laptop, box: Box, registry: Re
 
 
 @pytest.mark.long
+def test_a_docker_that_dies_is_no_pulled_image(
+    laptop: Laptop, box: Box, registry: Registry
+) -> None:
+    registry.faults.rate = SLOW
+    with half_way(laptop, CLARA) as pull:
+        box.dockerd_kill()
+        assert pull.wait_for("error", 30)["error"] == "EngineDown"
+    box.dockerd_start()
+    assert not has(box, CLARA)
+
+
+@pytest.mark.long
 def test_a_pull_goes_on_without_the_laptop(laptop: Laptop, box: Box, registry: Registry) -> None:
     registry.faults.rate = SLOW
     with half_way(laptop, CLARA) as pull:
