@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 FAST = 1
 """zlib's level: the others cost more time than they save on any link that is worth the name."""
+FIRST_RANGE, RANGE = 4 << 20, 64 << 20
+"""Bytes of a part: the first ones are small, to measure."""
+WORTH_PACKING = 70e6
+"""Bytes a second; on a faster link gzip costs more time than it saves."""
 GZIP = 31
 """zlib's way to say: with gzip's header, and the largest window."""
 
@@ -25,6 +29,29 @@ class Shown(Protocol):
 
     def end(self) -> None:
         """Nothing moves any more, for now."""
+
+
+class Pace:
+    """Whether packing pays: on this link, between these two machines, as busy as they are."""
+
+    def __init__(self) -> None:
+        self._rates: dict[bool, float] = {}
+        """Bytes of layers a second, with packing and without, as last measured."""
+
+    @property
+    def packs(self) -> bool:
+        """Whether the next part is to be packed: on a slow link it is tried, then compared."""
+        plain = self._rates.get(False, WORTH_PACKING)
+        return plain < WORTH_PACKING and self._rates.get(True, plain) >= plain
+
+    def range(self, *, packable: bool) -> int:
+        """How many bytes the next part has."""
+        mode = packable and self.packs
+        return RANGE if mode in self._rates else FIRST_RANGE
+
+    def took(self, size: int, seconds: float, *, packed: bool) -> None:
+        """A part of ``size`` bytes took so long."""
+        self._rates[packed] = size / max(seconds, 1e-3)
 
 
 class Ranges:

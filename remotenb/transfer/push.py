@@ -24,7 +24,7 @@ from remotenb.errors import (
     TransferTaken,
 )
 from remotenb.transfer.archive import PARTIAL, diff_ids, partial_config, partials, written
-from remotenb.transfer.blocks import Ranges, packed
+from remotenb.transfer.blocks import Pace, Ranges, packed
 from remotenb.transfer.parts import batches, held, part_name
 from remotenb.transfer.store import Folder, Store
 
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 
 BATCH = 256 << 20
 """Bytes that are loaded at a time, at least: each load costs the engine a moment."""
-FIRST_RANGE, RANGE = 4 << 20, 64 << 20
-"""Bytes of a part: the first is small, to measure the link."""
-WORTH_PACKING = 50e6
-"""Bytes a second; on a faster link gzip costs more time than it saves."""
 
 
 @dataclass(slots=True)
@@ -71,8 +67,7 @@ class Push:
         self._spare: set[str] = set()
         """Names over there that are not needed once the image has its own."""
         self._one_at_a_time = False
-        self._packs = False
-        self._rate = 0.0
+        self._pace = Pace()
         self.sent = Sent()
 
     def run(self) -> Sent:
@@ -181,7 +176,7 @@ class Push:
         blocks = Ranges(self._source.read(layer, offset))
         try:
             while offset < layer.size:
-                size = min(RANGE if self._rate else FIRST_RANGE, layer.size - offset)
+                size = min(self._pace.range(packable=layer.raw), layer.size - offset)
                 file = f"{folder.path}/{part_name(layer, number, offset)}"
                 self._put(store, file, blocks, size, digest, pack=layer.raw)
                 offset, number = offset + size, number + 1
@@ -202,18 +197,15 @@ class Push:
         pack: bool,
     ) -> None:
         """Send a range; the first ones tell whether packing them pays."""
-        self._packs = self._packs or 0 < self._rate < WORTH_PACKING
-        start, before = time.monotonic(), self.sent.bytes
 
         def seen(block: bytes) -> None:
             digest.update(block)
             self._shown.moved(len(block))
 
-        taken = blocks.take(size, seen)
-        packs = pack and self._packs
+        start, taken = time.monotonic(), blocks.take(size, seen)
+        packs = pack and self._pace.packs
         store.put(file, packed(taken) if packs else taken, packed=packs, sent=self._went)
-        if not packs:
-            self._rate = (self.sent.bytes - before) / max(time.monotonic() - start, 1e-3)
+        self._pace.took(size, time.monotonic() - start, packed=packs)
 
     def _went(self, count: int) -> None:
         self.sent.bytes += count

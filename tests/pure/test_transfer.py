@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from remotenb.errors import ArchiveUnusable
 from remotenb.transfer.archive import Contents, Layer, chosen, entries, partial_config, written
-from remotenb.transfer.blocks import Ranges, packed
+from remotenb.transfer.blocks import Pace, Ranges, packed
 from remotenb.transfer.index import Index
 from remotenb.transfer.parts import arrived, batches, held, part_name
 
@@ -201,6 +201,23 @@ def test_a_part_behind_a_hole_does_not_count() -> None:
     files = [(part_name(LAYERS[0], 0, 0), 100), (part_name(LAYERS[0], 1, 500), 100)]
     assert arrived(files, LAYERS[0]).size == 100
     assert arrived(files, LAYERS[0]).following == 2
+
+
+@pytest.mark.parametrize(
+    ("plain", "with_gzip", "packs"), [(100e6, 0, False), (10e6, 25e6, True), (40e6, 30e6, False)]
+)
+def test_packing_is_tried_on_a_slow_link_alone_and_kept_if_it_is_faster(
+    plain: float, with_gzip: float, *, packs: bool
+) -> None:
+    pace = Pace()
+    first = pace.range(packable=True)
+    pace.took(10_000_000, 10e6 / plain, packed=False)
+    if with_gzip:
+        assert pace.packs
+        assert pace.range(packable=True) == first < pace.range(packable=False)
+        pace.took(10_000_000, 10e6 / with_gzip, packed=True)
+    assert pace.packs is packs
+    assert pace.range(packable=True) > first
 
 
 @given(st.lists(st.binary(min_size=1)), st.lists(st.integers(0, 40)))
