@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 FAST = 1
 """zlib's level: the others cost more time than they save on any link that is worth the name."""
-FIRST_RANGE, RANGE = 4 << 20, 64 << 20
-"""Bytes of a part: the first ones are small, to measure."""
+FIRST_RANGE, RANGE = 16 << 20, 64 << 20
+"""Bytes of a part: the first ones are smaller, to measure, and yet outweigh a command's start."""
 WORTH_PACKING = 70e6
 """Bytes a second; on a faster link gzip costs more time than it saves."""
 GZIP = 31
@@ -42,7 +42,7 @@ class Pace:
     def packs(self) -> bool:
         """Whether the next part is to be packed: on a slow link it is tried, then compared."""
         plain = self._rates.get(False, WORTH_PACKING)
-        return plain < WORTH_PACKING and self._rates.get(True, plain) >= plain
+        return plain < WORTH_PACKING and self._rates.get(True, WORTH_PACKING) > plain
 
     def range(self, *, packable: bool) -> int:
         """How many bytes the next part has."""
