@@ -164,7 +164,9 @@ def _time(text: object) -> str | None:
 
 def started(connect: Connect, server: Server) -> str | None:
     """Since when ``server`` runs, by its own word; empty if it does not say, None if it is gone."""
-    answer = ask(connect, server.endpoint, server.base_url + "api/status", server.token or None)
+    with _pool(1) as pool:  # whose wait hears Ctrl-C on Windows too, as a socket's does not
+        path = server.base_url + "api/status"
+        answer = pool.submit(ask, connect, server.endpoint, path, server.token or None).result()
     if answer is None:
         return None
     return _time(answer.body.get("started")) or ""

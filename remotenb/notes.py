@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
+
+from remotenb import private
+
+READERS_TIMEOUT_S = 2.0
+"""Windows replaces no file that somebody just reads."""
+READERS_EVERY_S = 0.02
 
 
 def folder(name: str) -> Path:
     """A folder of this user alone; made if need be."""
     path = _place(name)
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.chmod(0o700)
+    private.make_folder(path)
     return path
 
 
@@ -39,7 +45,20 @@ def write(path: Path, facts: object) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     with os.fdopen(os.open(draft, flags, 0o600), "w", encoding="utf-8") as stream:
         json.dump(facts, stream)
-    draft.replace(path)
+    deadline = time.monotonic() + READERS_TIMEOUT_S
+    while not _replaced(draft, path, patient=time.monotonic() < deadline):
+        time.sleep(READERS_EVERY_S)
+
+
+def _replaced(draft: Path, path: Path, *, patient: bool) -> bool:
+    try:
+        draft.replace(path)
+    except PermissionError:
+        if os.name == "nt" and patient:
+            return False
+        draft.unlink()
+        raise
+    return True
 
 
 def read(path: Path) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""Pin what remotenb and its tests need, with hashes, for every platform and Python it runs on."""
+"""Pin what remotenb and its tests need, with hashes, for every platform and Python it runs on.
+
+For the Windows of ``tests/windows`` once more: what pip on Linux can fetch without markers.
+"""
 
 import os
 import subprocess
@@ -13,7 +16,6 @@ COMPILE = (
     "compile",
     "pyproject.toml",
     "--quiet",
-    "--universal",
     "--python-version=3.11",
     "--generate-hashes",
     "--no-header",
@@ -23,16 +25,20 @@ COMPILE = (
     "--upgrade",
 )
 
+WINDOWS = ("--python-platform=x86_64-pc-windows-msvc", "--constraints=tests/requirements.txt")
+
 
 def main() -> None:
     here = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
     for extra in (
-        ("--extra=demo", "--group=build", "--output-file=requirements.txt"),
+        ("--universal", "--extra=demo", "--group=build", "--output-file=requirements.txt"),
         (
-            *("--extra=demo", "--group=build", "--group=tests", "--group=checks"),
+            *("--universal", "--extra=demo", "--group=build", "--group=tests", "--group=checks"),
             *("--constraints=requirements.txt", "--output-file=tests/requirements.txt"),
         ),
+        (*WINDOWS, "--output-file=tests/windows/bundle.txt"),
+        (*WINDOWS, "--group=windows-tests", "--output-file=tests/windows/tests.txt"),
     ):
         subprocess.run([*COMPILE, *extra], check=True, cwd=TOP, env=environment)
 

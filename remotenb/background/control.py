@@ -1,7 +1,8 @@
 """The door to a live session: one JSON line in, one or more out. For this user alone.
 
-A unix socket, 0600; on Windows a port of the loopback, with a secret that is in the session's
-file. Version 1 answers ``ready``, ``status``, ``open``, ``forward``, ``close`` and ``watch``.
+A unix socket, 0600; on Windows a port of the loopback, and a secret in the session's file, which
+both ends show to know without sending it. Version 1 answers ``ready``, ``status``, ``open``,
+``forward``, ``close`` and ``watch``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from remotenb.errors import RemotenbError, UsageError
 from remotenb.report import members
+from remotenb.tunnel.listener import own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +39,7 @@ VERSION = 1
 LINE_LIMIT = 1 << 16
 REQUEST_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 15.0
+LOOK_EVERY_S = 0.25
 UNIX: int = getattr(socket, "AF_UNIX", -1)
 """Windows' Python has none."""
 
@@ -89,7 +93,10 @@ class Control:
         self.address = str(path)
 
     def _listen_by_port(self) -> None:
-        self._sock = socket.create_server(("127.0.0.1", 0))
+        self._sock = socket.socket()
+        own(self._sock)
+        self._sock.bind(("127.0.0.1", 0))
+        self._sock.listen(8)
         self._secret = secrets.token_urlsafe(32)
         self.address = f"{self._sock.getsockname()[1]}:{self._secret}"
 
@@ -113,6 +120,9 @@ class Control:
                 request = _read_line(client)
                 if not _is_mine(client) or not self._knows_secret(request):
                     return
+                if self._secret:
+                    proof = _proof(self._secret, "session", str(request["nonce"]))
+                    client.sendall(json.dumps({"proof": proof}).encode() + b"\n")
                 for answer in self._answers(request):
                     client.sendall(json.dumps(answer).encode() + b"\n")
             except RemotenbError as error:
@@ -121,7 +131,11 @@ class Control:
                 logger.debug("a request that is none", exc_info=True)
 
     def _knows_secret(self, request: Facts) -> bool:
-        return not self._secret or hmac.compare_digest(str(request.get("secret")), self._secret)
+        if not self._secret:
+            return True
+        shown = str(request.get("proof")).encode()
+        nonce = str(request.get("nonce"))
+        return hmac.compare_digest(shown, _proof(self._secret, "asker", nonce).encode())
 
     def _answers(self, request: Facts) -> Iterator[Facts]:
         if request.get("version") != VERSION:
@@ -179,17 +193,53 @@ def dial(address: str) -> socket.socket:
 
 def ask(address: str, what: str, **more: object) -> Iterator[Facts]:
     """Ask a session; its answers. Raises :class:`OSError` when nobody is there."""
-    secret = address.partition(":")[2]
+    nonce, secret = secrets.token_hex(16), _secret_of(address)
     with dial(address) as sock:
-        request = {"version": VERSION, "ask": what, "secret": secret, **more}
+        request = {"version": VERSION, "ask": what, **more}
+        if secret:
+            request |= {"nonce": nonce, "proof": _proof(secret, "asker", nonce)}
         sock.sendall(json.dumps(request).encode() + b"\n")
-        sock.settimeout(REQUEST_TIMEOUT_S if what == "status" else ANSWER_TIMEOUT_S)
-        with sock.makefile("rb") as lines:
-            while line := lines.readline(LINE_LIMIT):
-                facts = json.loads(line)
-                if "error" in facts and "event" not in facts:
-                    raise UsageError(str(facts["error"]), hint=str(facts.get("hint", "")))
-                yield facts
+        answers = _lines(sock, REQUEST_TIMEOUT_S if what == "status" else ANSWER_TIMEOUT_S)
+        if secret and next(answers, {}).get("proof") != _proof(secret, "session", nonce):
+            raise ConnectionRefusedError(f"another program has the port of {address[:5]}")
+        for facts in answers:
+            if "error" in facts and "event" not in facts:
+                raise UsageError(str(facts["error"]), hint=str(facts.get("hint", "")))
+            yield facts
+
+
+def _secret_of(address: str) -> str:
+    port, _, secret = address.partition(":")
+    return secret if port.isdigit() else ""
+
+
+def _proof(secret: str, who: str, nonce: str) -> str:
+    """What only those can say who know ``secret``."""
+    return hmac.new(secret.encode(), f"{who} {nonce}".encode(), "sha256").hexdigest()
+
+
+def _lines(sock: socket.socket, patience: float) -> Iterator[Facts]:
+    """The answers that come, each within ``patience`` s; raises :class:`TimeoutError`.
+
+    In small waits: on Windows none of a socket's hears Ctrl-C.
+    """
+    sock.settimeout(LOOK_EVERY_S)
+    data, deadline = b"", time.monotonic() + patience
+    while True:
+        line, ended, rest = data.partition(b"\n")
+        if ended:
+            yield json.loads(line)
+            data, deadline = rest, time.monotonic() + patience
+            continue
+        try:
+            more = sock.recv(LINE_LIMIT)
+        except TimeoutError:
+            if time.monotonic() > deadline:
+                raise
+            continue
+        if not more or len(data) > LINE_LIMIT:
+            return
+        data += more
 
 
 @contextmanager

@@ -16,6 +16,9 @@ LOOK_EVERY_S = 0.05
 
 PARTING = "It goes on in the background: remotenb status, open, disconnect."
 
+LAUNCHER = "__PYVENV_LAUNCHER__"
+"""By this Windows' Python is told which virtual environment it is of."""
+
 MARK = "REMOTENB_BACKGROUND"
 """Set for the process that is to let go of its terminal when the session is ready."""
 
@@ -23,18 +26,16 @@ MARK = "REMOTENB_BACKGROUND"
 def start(argv: Sequence[str]) -> int:
     """Run ``remotenb argv`` until its session is ready, passing on what it prints; the exit code.
 
-    It has our terminal until then, and may ask there. Ctrl-C ends it.
+    It has our terminal until then, and may ask there. Ctrl-C ends it: on Linux by us, on Windows
+    it hears it as we do.
     """
-    flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
-        subprocess, "CREATE_NO_WINDOW", 0
-    )
+    python, environment = _python()
     ours, theirs = os.pipe()
     process = subprocess.Popen(  # noqa: S603  ourselves
-        [sys.executable, "-m", "remotenb", *argv],
+        [python, "-m", "remotenb", *argv],
         stdout=theirs,
-        env={**os.environ, MARK: "1"},
+        env={**os.environ, **environment, MARK: "1"},
         start_new_session=sys.platform != "win32",
-        creationflags=flags,
     )
     os.close(theirs)
     try:
@@ -46,6 +47,18 @@ def start(argv: Sequence[str]) -> int:
     except BaseException:
         process.terminate()
         raise
+
+
+def _python() -> tuple[str, dict[str, str]]:
+    """The interpreter that we are, and what it must be told.
+
+    A virtual environment's on Windows is a program that starts another one and waits for it:
+    that one has a number that we do not know, and the first would stay for as long.
+    """
+    base: str = getattr(sys, "_base_executable", sys.executable)
+    if sys.platform == "win32" and base != sys.executable:
+        return base, {LAUNCHER: sys.executable}
+    return sys.executable, {}
 
 
 def _after(process: subprocess.Popen[bytes]) -> int:
@@ -61,6 +74,7 @@ def _after(process: subprocess.Popen[bytes]) -> int:
 
 def wanted() -> bool:
     """Whether this process is the one; nothing that it starts is. To be asked once."""
+    os.environ.pop(LAUNCHER, None)
     return os.environ.pop(MARK, "") == "1"
 
 
@@ -72,3 +86,7 @@ def let_go() -> None:
     for fd in (0, 1, 2):
         os.dup2(nothing, fd)
     os.close(nothing)
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415
+
+        ctypes.windll.kernel32.FreeConsole()  # else we would end with its window

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from remotenb.clock import timestamp
@@ -87,9 +87,10 @@ class Hub:
             return
         words = [f"{key}={one_line(str(value), 200)}" for key, value in facts.items()]
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        try:
-            if self._log.exists() and self._log.stat().st_size > LOG_LIMIT:
+        with suppress(OSError):  # not there yet; or, on Windows, somebody just reads it
+            if self._log.stat().st_size > LOG_LIMIT:
                 self._log.replace(self._log.with_suffix(".old"))
+        try:
             with os.fdopen(os.open(self._log, flags, 0o600), "a", encoding="utf-8") as file:
                 file.write(
                     f"{facts['time']} {facts['event']} {' '.join(words[2:])}".rstrip() + "\n"

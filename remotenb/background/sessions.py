@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 from remotenb.background import control, state
@@ -62,7 +63,8 @@ def _answers(file: SessionFile, what: str, **more: object) -> Iterator[Facts]:
     try:
         yield from control.ask(file.address, what, **more)
     except (OSError, ValueError) as error:
-        hint = f"kill {file.pid}, if it is stopped or hangs"
+        kill = "taskkill /F /PID" if sys.platform == "win32" else "kill"
+        hint = f"{kill} {file.pid}, if it is stopped or hangs"
         raise LocalError(_silent(file), hint=hint) from error
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,17 +61,25 @@ def read_all() -> list[SessionFile]:
     for path in sorted(folder().glob("*.json")):
         try:
             found.append(SessionFile(**json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, TypeError, ValueError):
+        except OSError:  # it is just gone; or, on Windows, just being replaced
+            continue
+        except (TypeError, ValueError):
             logger.info("not the file of a session: %s", path)
-            path.unlink(missing_ok=True)
+            _remove(path)
     return found
 
 
 def forget(file: SessionFile) -> None:
     """It is over: its file goes, and its socket."""
-    file.path.unlink(missing_ok=True)
+    _remove(file.path)
     if "/" in file.address:
-        Path(file.address).unlink(missing_ok=True)
+        _remove(Path(file.address))
+
+
+def _remove(path: Path) -> None:
+    """Whoever looks next finds it again, where Windows says that somebody just reads it."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def log_path(host: str) -> Path:

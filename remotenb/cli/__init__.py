@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from remotenb import __version__
+from remotenb.cli import stopping
 from remotenb.errors import RemotenbError, UsageError
 
 if TYPE_CHECKING:
@@ -132,10 +133,13 @@ def main() -> NoReturn:
     """Run the command line; the exit code is of the contract (docs/reference/exit-codes.md)."""
     logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else it writes to stderr
     as_json = _asks_for_json(sys.argv[1:])
+    stopping.utf8_streams()
+    stopping.hear_ctrl_c()
     if COMPLETING in os.environ:
         importlib.import_module("remotenb.cli.completion")  # which knows PowerShell
     try:
-        result = cli.main(prog_name="remotenb", standalone_mode=False)
+        # what click would expand (~, %PATH%, *.py) is meant for the server
+        result = cli.main(prog_name="remotenb", standalone_mode=False, windows_expand_args=False)
         code = result if isinstance(result, int) else 0
     except click.exceptions.Abort:
         code = EXIT_INTERRUPTED

@@ -72,7 +72,6 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
     Ctrl-C closes the tunnel; the notebook goes on, and the same command finds it again.
     """
     start = time.monotonic()
-    stopping.utf8_streams()
     stopping.stop_like_ctrl_c()
     options.set_up_logging(verbose)
     in_background = background.wanted()

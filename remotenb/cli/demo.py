@@ -69,7 +69,6 @@ def command(
     Jupyter behind it is real, and so is every step of connect. Nothing of it is left behind.
     """
     start = time.monotonic()
-    stopping.utf8_streams()
     stopping.stop_like_ctrl_c()
     options.set_up_logging(verbose)
     report = reporter(as_json=as_json)

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from remotenb.cli import options, stopping
+from remotenb.cli import options
 from remotenb.errors import LocalError, UsageError
 
 
@@ -28,7 +28,6 @@ def command(  # noqa: PLR0913  one parameter for each option
     **_unused: str | None,
 ) -> int:
     """End the sessions of HOST on this laptop; the notebook goes on."""
-    stopping.utf8_streams()
     options.set_up_logging(verbose)
     from remotenb.background import sessions  # noqa: PLC0415  platformdirs
 

@@ -45,7 +45,6 @@ def command(*, host: str, as_json: bool, bundle: str | None, **where: str | int 
     It logs in and looks, and changes nothing. Where no container of yours runs, the configured
     image is looked into, in a container that goes at once.
     """
-    stopping.utf8_streams()
     stopping.stop_like_ctrl_c()
     options.set_up_logging(int(where["verbose"] or 0))
     file = where["config_file"]

@@ -45,7 +45,6 @@ def command(
 
 
 def _of_sessions(host: str, verbose: int, *, follow: bool) -> None:
-    stopping.utf8_streams()
     stopping.stop_like_ctrl_c()
     options.set_up_logging(verbose)
     from remotenb.background import state  # noqa: PLC0415  platformdirs

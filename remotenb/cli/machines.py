@@ -37,7 +37,6 @@ def on_machine(
     line gives; None is not given. With ``quiet`` no step is told. Raises a
     :class:`RemotenbError`.
     """
-    stopping.utf8_streams()
     stopping.stop_like_ctrl_c()
     options.set_up_logging(int(where["verbose"] or 0))
     settings = settings_of(host, where, **chosen)

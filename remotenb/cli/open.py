@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from remotenb.cli import options, stopping
+from remotenb.cli import options
 from remotenb.cli.output import emit
 
 
@@ -17,7 +17,6 @@ def command(
     *, host: str, as_json: bool, no_browser: bool, verbose: int, **_unused: str | None
 ) -> int:
     """Open the notebook of a live session again: a tab was closed, or a token lost."""
-    stopping.utf8_streams()
     options.set_up_logging(verbose)
     from remotenb import browser  # noqa: PLC0415
     from remotenb.background import sessions  # noqa: PLC0415  platformdirs

@@ -65,11 +65,11 @@ def of_the_server(volumes: tuple[str, ...], report: Reporter) -> list[str]:
     home = str(Path.home())
     turned = []
     for volume in volumes:
-        if home != "/" and (volume.startswith((home + "/", home + ":"))):
-            rest = volume.removeprefix(home)
+        if home != "/" and (volume.startswith((home + os.sep, home + "/", home + ":"))):
+            rest = volume.removeprefix(home).replace(os.sep, "/")
             report.warning(
                 "home_of_laptop",
-                f"{volume.split(':')[0]} is in this laptop's home; taken as "
+                f"{home}{rest.split(':')[0]} is in this laptop's home; taken as "
                 f"~{rest.split(':')[0]} of the server",
                 "to be left alone by your shell, write it in quotes: '~/…'",
             )
@@ -105,9 +105,9 @@ def load_config(named: str | None) -> Config:
         if named:
             raise ConfigError(f"no config file {file}", hint="check --config") from None
         return Config()
-    except IsADirectoryError:
-        raise ConfigError(f"{file} is a directory", hint="name the file in it") from None
     except OSError as error:
+        if file.is_dir():
+            raise ConfigError(f"{file} is a directory", hint="name the file in it") from None
         hint = "is it readable, and a file?"
         raise ConfigError(f"cannot read {file}: {error.strerror}", hint=hint) from None
     if len(raw) > CONFIG_LIMIT:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remotenb.cli import options, stopping, tables
+from remotenb.cli import options, tables
 
 if TYPE_CHECKING:
     from remotenb.background.control import Facts
@@ -20,7 +20,6 @@ COLUMNS = ("host", "container", "address", "link", "since", "outages", "kernels"
 @options.common
 def command(*, host: str | None, as_json: bool, verbose: int, **_unused: str | None) -> int:
     """The live sessions of this laptop: where they lead, and how their links are."""
-    stopping.utf8_streams()
     options.set_up_logging(verbose)
     from remotenb.background import sessions  # noqa: PLC0415  platformdirs
 

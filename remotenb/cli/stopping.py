@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +41,39 @@ def reason(interrupt: KeyboardInterrupt) -> str:
     words = {"SIGTERM": "terminated", "SIGHUP": "hangup"}
     number = interrupt.args[0] if interrupt.args else signal.SIGINT
     return words.get(signal.Signals(number).name, "interrupted")
+
+
+HEARD_WITHIN_S = 0.25
+
+
+class PatientLock:
+    """A lock whose long waits are made of short ones, between which Ctrl-C is heard."""
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self.release = self._lock.release
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002  threading's
+        """As :meth:`threading.Lock.acquire`."""
+        if not blocking:
+            return self._lock.acquire(blocking=False)
+        end = time.monotonic() + timeout if timeout >= 0 else float("inf")
+        while True:
+            left = max(end - time.monotonic(), 0)
+            if self._lock.acquire(timeout=min(left, HEARD_WITHIN_S)):
+                return True
+            if left <= HEARD_WITHIN_S:
+                return False
+
+
+def hear_ctrl_c() -> None:
+    """Windows' Python is deaf to Ctrl-C in the waits of events, conditions, queues and futures.
+
+    All of them wait for a lock that ``threading`` makes by this one name, and ours hears it
+    (https://github.com/python/cpython/issues/80116, /issues/125541).
+    """
+    if sys.platform == "win32":
+        threading._allocate_lock = PatientLock  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def utf8_streams() -> None:

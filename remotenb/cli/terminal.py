@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -22,6 +23,8 @@ LOOK_EVERY_S = 0.25
 """How often the terminal's size is looked at: Windows tells nobody that it has changed."""
 
 EXIT_PIPE_CLOSED = 141
+_NOBODY_READS = {errno.EPIPE, errno.EINVAL}
+"""The second is Windows' word for it."""
 USUAL_TERM = "xterm-256color"
 
 
@@ -93,7 +96,9 @@ def _carry(execution: Execution, withheld: Withheld) -> int:
         while data:
             _write(1, data)
             data = channel.recv(BLOCK)
-    except BrokenPipeError:  # as with: remotenb exec ... | head
+    except OSError as error:  # as with: remotenb exec ... | head
+        if error.errno not in _NOBODY_READS:
+            raise
         return EXIT_PIPE_CLOSED
     errors.join()
     return execution.code()
@@ -101,7 +106,7 @@ def _carry(execution: Execution, withheld: Withheld) -> int:
 
 def _feed(channel: Channel, withheld: Withheld) -> None:
     try:
-        while data := os.read(0, BLOCK):
+        while data := _read():
             withheld.given = True
             channel.sendall(data)
         channel.shutdown_write()
@@ -140,22 +145,39 @@ if sys.platform == "win32":
     INPUT, OUTPUT = -10, -11
     VIRTUAL_INPUT = 0x0200
     VIRTUAL_OUTPUT = 0x0001 | 0x0004
+    UTF8 = 65001
+    KEYS = 1024
 
     @contextmanager
     def raw() -> Iterator[None]:
         """Every key goes to the far side as it is; restored whatever happens."""
         kernel = ctypes.windll.kernel32
         before = []
+        page = kernel.GetConsoleOutputCP()
         for number, mode in ((INPUT, VIRTUAL_INPUT), (OUTPUT, VIRTUAL_OUTPUT)):
-            handle, old = kernel.GetStdHandle(number), wintypes.DWORD()
+            handle, old = wintypes.HANDLE(kernel.GetStdHandle(number)), wintypes.DWORD()
             if kernel.GetConsoleMode(handle, ctypes.byref(old)):
                 before.append((handle, old.value))
                 kernel.SetConsoleMode(handle, mode)
+        kernel.SetConsoleOutputCP(UTF8)  # by which the console reads what is written to it
         try:
             yield
         finally:
+            kernel.SetConsoleOutputCP(page)
             for handle, value in before:
                 kernel.SetConsoleMode(handle, value)
+
+    def _read() -> bytes:
+        """What came; keys as UTF-8, which a console's own bytes are not for all of them."""
+        if not sys.stdin.isatty():
+            return os.read(0, BLOCK)
+        kernel = ctypes.windll.kernel32
+        handle = wintypes.HANDLE(kernel.GetStdHandle(INPUT))
+        keys, count = ctypes.create_unicode_buffer(KEYS), wintypes.DWORD()
+        while not count.value:  # Ctrl-Break gives nothing, and is not the end
+            if not kernel.ReadConsoleW(handle, keys, KEYS, ctypes.byref(count), None):
+                return b""
+        return ctypes.wstring_at(keys, count.value).encode("utf-8", "surrogatepass")
 
 else:
     import termios
@@ -170,3 +192,6 @@ else:
             yield
         finally:
             termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+    def _read() -> bytes:
+        return os.read(0, BLOCK)

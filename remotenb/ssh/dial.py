@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -87,14 +88,27 @@ def tune(sock: socket.socket) -> None:
     """Set a connected socket up for small packets, and for noticing a dead path."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_S),
-        ("TCP_KEEPINTVL", KEEPALIVE_IDLE_S),
-        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
-        ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS),
-    ):
-        if hasattr(socket, name):  # which of them there are differs by OS and its version
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    _notice_a_dead_path(sock)
+
+
+if sys.platform == "win32":
+
+    def _notice_a_dead_path(sock: socket.socket) -> None:
+        """By what every Windows knows; it has the options by name only since 2017."""
+        every_ms = 1000 * KEEPALIVE_IDLE_S
+        sock.ioctl(socket.SIO_KEEPALIVE_VALS, (1, every_ms, every_ms))
+
+else:
+
+    def _notice_a_dead_path(sock: socket.socket) -> None:
+        for name, value in (
+            ("TCP_KEEPIDLE", KEEPALIVE_IDLE_S),
+            ("TCP_KEEPINTVL", KEEPALIVE_IDLE_S),
+            ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+            ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS),
+        ):
+            if hasattr(socket, name):  # which of them there are differs by OS
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def unknown(host: Host, error: Exception) -> HostUnknown:

@@ -13,11 +13,11 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from fabric import Config, Connection
-from paramiko import ProxyCommand, SSHClient, SSHConfig
+from paramiko import SSHClient, SSHConfig
 
 from remotenb.credentials import Credentials
-from remotenb.errors import FarSideError, HostUnreachable, LinkLost, ScriptFailed, ShellUnusable
-from remotenb.ssh import refusal, shell
+from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable
+from remotenb.ssh import proxy, refusal, shell
 from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
 from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
@@ -242,31 +242,15 @@ def _untold(*_warning: str) -> None:
     """Where nobody is asked, nothing is kept, and there is nothing to warn of."""
 
 
-def _expanded(command: str, host: Host) -> str:
-    """OpenSSH's tokens of a ProxyCommand."""
-    tokens = {"%": "%", "h": host.hostname, "p": str(host.port), "r": host.user, "n": host.name}
-    return re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), command)
-
-
 def _close(connection: Connection | None) -> None:
     while isinstance(connection, Connection):
         connection.client.close()
         connection = connection.gateway
 
 
-def _proxy(command: str) -> ProxyCommand:
-    try:
-        return ProxyCommand(command)
-    except (OSError, ValueError) as error:  # no such program; a quote that is not closed
-        raise HostUnreachable(
-            f"the ProxyCommand cannot be started: {one_line(str(error))}",
-            hint="mend ProxyCommand in ssh_config",
-        ) from None
-
-
 def _open(connection: Connection, host: Host, dialled: Future[socket.socket] | None) -> None:
     if connection.gateway is None and host.proxy_command:
-        connection.connect_kwargs["sock"] = _proxy(_expanded(host.proxy_command, host))
+        connection.connect_kwargs["sock"] = proxy.connect(host)
     elif connection.gateway is None:
         connection.connect_kwargs["sock"] = dialled.result() if dialled else dial(host)
     connection.open()

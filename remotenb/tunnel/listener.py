@@ -21,6 +21,9 @@ FIRST_PORT, LAST_PORT = 20_000, 32_000
 """Below the ports that Linux (32768) and Windows (49152) give to outgoing connections."""
 
 TRIES = 64
+WSAEACCES = 10013
+"""What Windows says of a port in a range that Hyper-V, WSL or Docker Desktop has reserved."""
+RESERVED = "; Windows' reserved ones: netsh int ipv4 show excludedportrange protocol=tcp"
 BACKLOG = 128
 
 
@@ -48,6 +51,7 @@ def ports_for(host: str, container: str) -> Iterator[int]:
 def bind(ports: Iterable[int]) -> socket.socket:
     """A listening socket on the first of ``ports`` that is free; raises :class:`PortTaken`."""
     tried: list[int] = []
+    reserved = ""
     for port in ports:
         tried.append(port)
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -55,20 +59,23 @@ def bind(ports: Iterable[int]) -> socket.socket:
             _claim(sock, port)
         except OSError as error:
             logger.debug("port %d: %s", port, error)
+            reserved = RESERVED if getattr(error, "winerror", 0) == WSAEACCES else ""
             sock.close()
             continue
         return sock
     if len(tried) == 1:
         raise PortTaken(
-            f"the local port {tried[0]} is taken", hint="leave --port out, or choose another"
+            f"the local port {tried[0]} is taken",
+            hint=f"leave --port out, or choose another{reserved}",
         )
     raise PortTaken(
         f"none of the local ports {tried[0]} and the {len(tried) - 1} after it is free",
-        hint="choose one with --port",
+        hint=f"choose one with --port{reserved}",
     )
 
 
-def _claim(sock: socket.socket, port: int) -> None:
+def own(sock: socket.socket) -> None:
+    """Before it is bound: nobody else may take the port too, also on Windows."""
     if sys.platform == "win32":
         # there SO_REUSEADDR would let two programs share the port, and one take the other's traffic
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
@@ -76,6 +83,10 @@ def _claim(sock: socket.socket, port: int) -> None:
         sock.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
         )  # past TIME_WAIT, not past others
+
+
+def _claim(sock: socket.socket, port: int) -> None:
+    own(sock)
     sock.bind((LOOPBACK, port))
     sock.listen(BACKLOG)
 

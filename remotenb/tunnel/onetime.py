@@ -12,12 +12,24 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+from remotenb.tunnel.listener import own
 from remotenb.tunnel.peer import is_another_users
 
 if TYPE_CHECKING:
     from remotenb.model import Secret
 
 LIFETIME_S = 60.0
+
+
+class _Server(ThreadingHTTPServer):
+    """One whose port nobody else can take; the library's own lets that happen on Windows."""
+
+    allow_reuse_address = False
+
+    def server_bind(self) -> None:
+        """Bind, as the tunnel's port is bound."""
+        own(self.socket)
+        super().server_bind()
 
 
 class OneTimeLink:
@@ -27,7 +39,7 @@ class OneTimeLink:
         self._target: Secret | None = target
         self._path = "/" + secrets.token_urlsafe(32)
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}{self._path}"
         self._timer = threading.Timer(lifetime, self.close)

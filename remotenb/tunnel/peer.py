@@ -13,6 +13,8 @@ def is_another_users(client: tuple[str, int], port: int) -> bool:
 
     False also where that cannot be known: on Windows, and when the row is gone already.
     """
+    if (us := _uid()) is None:
+        return False
     try:
         rows = TABLE.read_text(encoding="ascii").splitlines()[1:]
     except OSError:
@@ -21,7 +23,7 @@ def is_another_users(client: tuple[str, int], port: int) -> bool:
     for row in rows:
         fields = row.split()
         if fields[1:3] == wanted:
-            return int(fields[7]) != _uid()
+            return int(fields[7]) not in {us, 0}  # root carries what comes from outside WSL
     return False
 
 
@@ -30,6 +32,7 @@ def _hex(address: str, port: int) -> str:
     return "".join(f"{int(part):02X}" for part in reversed(address.split("."))) + f":{port:04X}"
 
 
-def _uid() -> int:
-    uid: int = getattr(os, "getuid", lambda: -1)()  # Windows has none, and no table either
+def _uid() -> int | None:
+    """None on Windows, where a /proc may be some other program's."""
+    uid: int | None = getattr(os, "getuid", lambda: None)()
     return uid

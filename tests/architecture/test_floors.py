@@ -87,6 +87,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.background",
         "remotenb.background.*",
         "remotenb.notify",
+        "remotenb.private",
         "remotenb.wake",
         "remotenb.wheels",
     ),

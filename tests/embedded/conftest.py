@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from remotenb.embedded import EmbeddedServer
-from remotenb.model import Endpoint
+from remotenb.model import Endpoint, Host
 from remotenb.ssh.link import open_link
 from remotenb.tunnel import direct
 from remotenb.tunnel.listener import Listener, bind
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from remotenb.jupyter import Connect
-    from remotenb.model import Host
     from remotenb.ssh.link import Link
 
 
@@ -57,9 +57,32 @@ def played(server: EmbeddedServer) -> Iterator[Host]:
         until(lambda: not connected_to(host.port), "the server's connections have ended")
 
 
+GIVEN = "TESTS_BOX"
+"""Where a box plays that this process cannot: its Host as JSON, for what runs under Wine."""
+
+
+def given(told: str) -> Host:
+    """The host that a process on Linux has made; its files are on this machine."""
+    facts = json.loads(told)
+    paths = {name: tuple(map(Path, facts.pop(name))) for name in ("identity_files", "known")}
+    return Host(
+        identity_files=paths["identity_files"],
+        user_known_hosts=paths["known"],
+        identities_only=True,
+        identity_agent="none",
+        strict_host_key="yes",
+        **facts,
+    )
+
+
 @pytest.fixture(scope="session")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """The box."""
+    if GIVEN in os.environ:
+        yield Box(given(os.environ[GIVEN]), Path())
+        return
+    if os.name == "nt":
+        pytest.skip("a box needs a POSIX sh")
     server = EmbeddedServer(tmp_path_factory.mktemp("box"), environment=environment())
     with played(server) as host:
         yield Box(host, server.home)

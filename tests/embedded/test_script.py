@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,8 @@ def test_many_scripts_at_once_do_not_mix(link: Link) -> None:
 
 def shell_that(tmp_path: Path, *lines: str) -> EmbeddedServer:
     """A box whose login shell is this script."""
+    if os.name == "nt":
+        pytest.skip("a login shell is Linux's")
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "sh").write_text("\n".join(["#!/bin/sh", *lines, ""]), encoding="utf-8")

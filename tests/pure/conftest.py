@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ settings.register_profile(
     "remotenb",
     deadline=None,
     database=None,
-    max_examples=100,
+    max_examples=100 if sys.platform != "win32" else 20,  # under Wine each takes its time
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("remotenb")
@@ -20,6 +21,6 @@ settings.load_profile("remotenb")
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home of the laptop's user."""
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOME" if sys.platform != "win32" else "USERPROFILE", str(tmp_path))
     (tmp_path / ".ssh").mkdir(mode=0o700)
     return tmp_path

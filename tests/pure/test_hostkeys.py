@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from paramiko import ECDSAKey, PKey, SSHClient
 from paramiko.ed25519key import Ed25519Key
 
@@ -19,8 +24,9 @@ if TYPE_CHECKING:
 
 
 def made(folder: Path, name: str) -> PKey:
-    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
-    subprocess.run(argv, check=True, timeout=20)
+    key = Ed25519PrivateKey.generate()
+    form = (Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    (folder / name).write_bytes(key.private_bytes(*form))
     return Ed25519Key.from_private_key_file(str(folder / name))
 
 
@@ -29,6 +35,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[PKey, PKey, PKey]:
     """Two of ed25519 and one of ECDSA."""
     folder = tmp_path_factory.mktemp("keys")
     return made(folder, "a"), made(folder, "b"), ECDSAKey.generate()
+
+
+openssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen here")
 
 
 def line(names: str, key: PKey, marker: str = "") -> str:
@@ -95,6 +104,7 @@ def test_an_upper_case_name_is_the_same_host(tmp_path: Path, keys: Keys) -> None
     assert known.judge(keys[0], hostname="Box.Example") is Trust.KNOWN
 
 
+@openssh
 def test_a_hashed_line_of_opensshs_own_is_known(tmp_path: Path, keys: Keys) -> None:
     known = Known(tmp_path, line("box.example", keys[0]), line("[box.example]:2222", keys[1]))
     argv = ["ssh-keygen", "-q", "-H", "-f", str(known.file)]
@@ -127,7 +137,7 @@ def test_an_alias_is_looked_up_in_the_place_of_name_and_port(tmp_path: Path, key
 
 def test_another_key_of_the_same_type_has_changed(tmp_path: Path, keys: Keys) -> None:
     known = Known(tmp_path, "# one", line("box.example", keys[0]))
-    with pytest.raises(HostKeyChanged, match=f"{known.file}:2") as raised:
+    with pytest.raises(HostKeyChanged, match=re.escape(f"{known.file}:2")) as raised:
         known.meet(keys[1], ask=lambda _: True, strict="accept-new")
     assert fingerprint(keys[0].asbytes()) in raised.value.message
     assert fingerprint(keys[1].asbytes()) in raised.value.message
@@ -150,7 +160,7 @@ def test_one_of_several_known_keys_is_enough(tmp_path: Path, keys: Keys) -> None
 
 def test_of_several_lines_the_one_of_the_keys_own_type_is_shown(tmp_path: Path, keys: Keys) -> None:
     known = Known(tmp_path, line("box.example", keys[2]), line("box.example", keys[0]))
-    with pytest.raises(HostKeyChanged, match=f"{known.file}:2"):
+    with pytest.raises(HostKeyChanged, match=re.escape(f"{known.file}:2")):
         known.meet(keys[1])
 
 
@@ -239,12 +249,14 @@ def test_a_last_line_without_a_newline_is_not_glued_to_the_new_one(
     assert lines == [line("other", keys[1]), f"box.example ssh-ed25519 {keys[0].get_base64()}"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a file has no mode there")
 def test_a_new_file_is_made_for_the_user_alone(tmp_path: Path, keys: Keys) -> None:
     file = tmp_path / "new" / "known_hosts"
     Known(tmp_path).meet(keys[0], strict="accept-new", user_known_hosts=(file,))
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+@openssh
 def test_hashed_names_are_remembered_as_openssh_finds_them(tmp_path: Path, keys: Keys) -> None:
     known = Known(tmp_path)
     known.meet(keys[0], strict="accept-new", hash_known_hosts=True)
@@ -259,6 +271,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, keys: Keys) -> N
         Known(tmp_path).meet(keys[0], strict="accept-new", user_known_hosts=(tmp_path,))
 
 
+@openssh
 def test_the_fingerprint_is_the_one_that_ssh_keygen_prints(tmp_path: Path, keys: Keys) -> None:
     file = Known(tmp_path, line("x", keys[0])).file
     argv = ["ssh-keygen", "-lf", str(file)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from remotenb.errors import UsageError
 from remotenb.ssh.shell import Script, quote
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX sh")
 
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 

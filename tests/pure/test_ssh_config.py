@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from platformdirs import user_state_path
 
 from remotenb.errors import KeyUnusable, SshConfigError, UsageError
 from remotenb.ssh.config import parse_destination, resolve
@@ -158,11 +159,11 @@ def test_no_host_key_checking_still_checks_what_is_known(
 
 
 def test_known_hosts_of_dev_null_are_kept_in_a_file_of_our_own(
-    resolved: Callable[..., Host], home: Path, monkeypatch: pytest.MonkeyPatch
+    resolved: Callable[..., Host],
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    state = user_state_path("remotenb", appauthor=False)
     host = resolved("Host box\n UserKnownHostsFile /dev/null\n StrictHostKeyChecking no\n")
-    assert host.user_known_hosts == (home / "state/remotenb/known_hosts",)
+    assert host.user_known_hosts == (state / "known_hosts",)
     assert host.strict_host_key == "accept-new"
 
 

@@ -1,0 +1,116 @@
+"""A ProxyCommand in the place of the TCP connection.
+
+paramiko's own selects on pipes and splits the line as a POSIX shell would, neither of which works
+on Windows; here two threads copy between the command's pipes and one socket of a pair.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from remotenb.errors import HostUnreachable, UsageError
+from remotenb.text import one_line
+
+if TYPE_CHECKING:
+    from remotenb.model import Host
+
+logger = logging.getLogger(__name__)
+
+BLOCK = 1 << 16
+END_TIMEOUT_S = 2.0
+_UNSAFE = re.compile(r"""[\s'"`$\\;&<>|(){}]|^-""")
+"""What OpenSSH refuses in a name that becomes part of a command line."""
+
+
+def connect(host: Host) -> socket.socket:
+    """A socket that ``host``'s ProxyCommand carries; closing it ends the command.
+
+    Raises :class:`HostUnreachable` when it cannot be run.
+    """
+    command = expanded(str(host.proxy_command), host)
+    try:
+        process = subprocess.Popen(  # noqa: S603  the user's own command, run as ssh runs it
+            _argv(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            creationflags=_flags(),
+        )
+    except OSError as error:
+        raise HostUnreachable(
+            f"the ProxyCommand cannot be started: {one_line(str(error))}",
+            hint="mend ProxyCommand in ssh_config",
+        ) from None
+    ours, theirs = socket.socketpair()
+    threading.Thread(target=_down, args=(process, theirs), daemon=True).start()
+    threading.Thread(target=_up, args=(process, theirs), daemon=True).start()
+    assert process.stderr is not None  # noqa: S101  it is a pipe
+    threading.Thread(target=_log, args=(process.stderr,), daemon=True).start()
+    return ours
+
+
+def expanded(command: str, host: Host) -> str:
+    """``command`` with OpenSSH's tokens replaced; raises :class:`UsageError` for unsafe names."""
+    tokens = {"%": "%", "h": host.hostname, "p": str(host.port), "r": host.user, "n": host.name}
+    for letter in re.findall(r"%(.)", command):
+        if letter in "hrn" and _UNSAFE.search(tokens[letter]):
+            raise UsageError(
+                f"not a name for a ProxyCommand: {tokens[letter]!r}",
+                hint="a shell would read more into it; give that host another name in ssh_config",
+            )
+    return re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), command)
+
+
+def _argv(command: str) -> str | list[str]:
+    """By the shell, as ssh does; Windows' programs split their command line themselves."""
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    return command if sys.platform == "win32" else [shell, "-c", f"exec {command}"]
+
+
+def _flags() -> int:
+    """A session in the background has no console: one of the command's own would pop up."""
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415
+
+        if not ctypes.windll.kernel32.GetConsoleWindow():
+            return subprocess.CREATE_NO_WINDOW
+    return 0
+
+
+def _down(process: subprocess.Popen[bytes], sock: socket.socket) -> None:
+    assert process.stdout is not None  # noqa: S101  it is a pipe
+    with suppress(OSError), process.stdout as out:
+        while data := os.read(out.fileno(), BLOCK):
+            sock.sendall(data)
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+
+
+def _up(process: subprocess.Popen[bytes], sock: socket.socket) -> None:
+    """Until the link is closed; then the command is ended, if it does not end by itself."""
+    assert process.stdin is not None  # noqa: S101  it is a pipe
+    with suppress(OSError), process.stdin as into:
+        while data := sock.recv(BLOCK):
+            into.write(data)
+            into.flush()
+    process.terminate()
+    try:
+        process.wait(END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    sock.close()
+
+
+def _log(err: IO[bytes]) -> None:
+    with err:
+        for line in err:
+            logger.info("ProxyCommand: %s", one_line(line.decode("utf-8", "replace")))
