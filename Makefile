@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
-.PHONY: help demo test test-long test-protocol check bench bench-push bench-faults format lock clean
+.PHONY: help demo test test-windows test-long windows-bundle test-protocol check bench bench-push bench-faults format lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -16,11 +16,16 @@ demo: $(VENV)/demo  ## see what it does, no server needed (ARGS="--json --no-bro
 
 test: $(VENV)/dev  ## the whole suite; as root on Debian or Ubuntu with real machines
 	@$(BIN)/python -m tests.rig prepare
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+	$(BIN)/python -m pytest -m "not long and not windows" $(ARGS)
+
+test-windows: $(VENV)/dev  ## the client as a program for Windows, under Wine; as root on Debian
+	@$(BIN)/python -m tests.rig prepare
+	@$(BIN)/python -m tests.windows
+	$(BIN)/python -m pytest tests/windows -rs $(ARGS)
 
 test-long: $(VENV)/dev  ## all that test leaves out for time
 	@$(BIN)/python -m tests.rig prepare
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not windows" $(ARGS)
 
 test-protocol: $(VENV)/dev  ## 100 000 schedules of the relay's protocol; a quarter of an hour
 	$(BIN)/python -m tests.pure.mux_world $(ARGS)
@@ -45,6 +50,9 @@ bench-push: $(VENV)/dev  ## push beside docker save | ssh docker load
 bench-faults: $(VENV)/dev  ## what each fault costs, beside autossh, a loop and sshtunnel
 	@$(BIN)/python -m tests.rig prepare
 	$(BIN)/python -m tests.faults --out docs/reference/reliability.md $(ARGS)
+
+windows-bundle: $(VENV)/dev  ## a folder for Windows with all in it: no Python, no internet needed
+	$(BIN)/python -m tests.windows.bundle dist
 
 format: $(VENV)/dev  ## rewrite the code as check wants it
 	$(BIN)/ruff format .

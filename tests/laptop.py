@@ -37,6 +37,12 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
+    def table(self) -> list[dict[str, Any]]:
+        """What it printed on stdout, read as one JSON document."""
+        rows: list[dict[str, Any]] = json.loads(self.out)
+        return rows
+
+    @property
     def error(self) -> Event:
         """Its last event, which must be an error with the exit code of the contract."""
         last = self.events[-1]

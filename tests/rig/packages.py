@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -42,20 +43,26 @@ PACKAGES: Final = {
     "util-linux": "nsenter",
     "zsh": "zsh",
 }
+# The same for the laptop with Windows, which tests/windows makes of Wine.
+WINE: Final = {
+    "gcc-mingw-w64-x86-64-win32": "x86_64-w64-mingw32-gcc",
+    "wine": "wine",
+    "wine64": "/usr/lib/wine/wine64",
+}
 # Newer Debian and Ubuntu have the client and docker-init in packages of their own; the rig
 # uses whatever is on PATH, so a docker from elsewhere will do as well.
 COMMANDS: Final = ("docker", "docker-init", "setpriv", "unshare", "ss")
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def missing() -> list[str]:
+def missing(wanted: Mapping[str, str] = PACKAGES) -> list[str]:
     """Say what this machine lacks, a phrase each; an empty list means that the rig can run."""
-    return [*_unfit(), *(f"package {name}" for name in _absent()), *_no_commands()]
+    return [*_unfit(), *(f"package {name}" for name in _absent(wanted)), *_no_commands()]
 
 
-def install() -> None:
+def install(wanted: Mapping[str, str] = PACKAGES) -> None:
     """Install the packages that are not here, on Debian or Ubuntu as root."""
-    names = _absent()
+    names = _absent(wanted)
     if not names:
         print("rig: every package is here")
         return
@@ -84,8 +91,8 @@ def _unfit() -> list[str]:
     return lacks
 
 
-def _absent() -> list[str]:
-    return [name for name, sign in PACKAGES.items() if not _here(sign)]
+def _absent(wanted: Mapping[str, str]) -> list[str]:
+    return [name for name, sign in wanted.items() if not _here(sign)]
 
 
 def _no_commands() -> list[str]:
