@@ -53,6 +53,13 @@ class Console:
             assert time.monotonic() < deadline, (text, self.shown)
             assert self._look(0.1), (text, self.shown)
 
+    def rest(self, seconds: float = 1.0) -> None:
+        """Until it has shown nothing for so long: it waits."""
+        before = -1
+        while before != len(self.shown):
+            before = len(self.shown)
+            self._look(seconds)
+
     def press(self, keys: bytes) -> None:
         """Type."""
         os.write(self._fd, keys)

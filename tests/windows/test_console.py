@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from tests.machines.conftest import LAB4, TINY
+from tests.rig.failures import until
 from tests.windows.console import CTRL_C, Console
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def test_ctrl_c_is_heard_while_the_box_thinks(laptop: WindowsLaptop, box: Box) -
     box.write("/home/alice/thinks", "#!/bin/sh\nexec sleep 60\n", "alice", 0o755)
     box.set_shell("alice", "/home/alice/thinks")
     with console(laptop, "ps", "gpu-box") as one:
-        one.wait_for("✓")
+        until(lambda: any("sleep 60" in line for line in box.processes()), "the box thinks")
+        one.rest()
         interrupted(one, INTERRUPTED)
 
 
