@@ -58,6 +58,7 @@ SECTIONS = {
         "import": "Take over hosts from PuTTY and MobaXterm.",
     },
     "Machine": {
+        "setup": "Make a machine ready, step by step.",
         "completion": "Completion for bash, zsh, fish or PowerShell.",
         "doctor": "What is wrong between laptop and notebook, and the cure.",
         "gpus": "The GPUs of HOST, and who computes on them.",

@@ -19,7 +19,7 @@ from remotenb.report import Quiet
 from remotenb.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from remotenb.checkup import Finding, State
     from remotenb.model import Host
@@ -47,9 +47,18 @@ def command(*, host: str, as_json: bool, bundle: str | None, **where: str | int 
     """
     stopping.stop_like_ctrl_c()
     options.set_up_logging(int(where["verbose"] or 0))
-    file = where["config_file"]
-    config = options.load_config(str(file) if file is not None else None)
-    settings = options.settings(config, host, {"ssh_config": where["ssh_config"]})
+    return examine(host, where, as_json=as_json, bundle=bundle)
+
+
+def examine(
+    host: str,
+    where: Mapping[str, str | int | None],
+    *,
+    as_json: bool,
+    bundle: str | None = None,
+) -> int:
+    """Check the chain to ``host`` and show what is found; the exit code."""
+    settings = machines.settings_of(host, where)
     target = _target(host, settings)
     findings: list[Finding] = []
     begun = (

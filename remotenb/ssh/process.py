@@ -78,11 +78,15 @@ class Process:
             raise LinkLost(f"the connection to {self._host} broke", hint="the same command again")
         return code
 
+    def close(self) -> None:
+        """Let go of it; from any thread."""
+        self._channel.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._channel.close()
+        self.close()
 
 
 def feed(
