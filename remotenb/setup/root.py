@@ -14,7 +14,7 @@ from remotenb.text import one_line, tail
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from remotenb.find import People
+    from remotenb.credentials import Asker
     from remotenb.model import Secret
     from remotenb.report import Reporter
     from remotenb.setup.commands import System
@@ -32,7 +32,7 @@ class Root:
 
     link: Link
     system: System
-    people: People | None
+    people: Asker | None
     _password: Secret | None = None
 
     def run(self, lines: Sequence[str], report: Reporter) -> None:

@@ -117,6 +117,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "remotenb.doctor",
+        "remotenb.setup.steps",
         "remotenb.equip",
         "remotenb.find",
         "remotenb.keep",
