@@ -292,6 +292,13 @@ def test_a_person_who_mended_nothing_is_told_so_at_once() -> None:
     )
 
 
+def test_a_login_that_only_a_person_can_give_is_not_tried_again() -> None:
+    by_hand = errors.LoginNeedsPerson("the login is by password", hint="connect again")
+    state, action = advance(Reopening(Outage(NOW)), Failed(by_hand), NOW, POLICY)
+    assert isinstance(state, WaitingForPerson)
+    assert action == AskPerson("the login is by password", "connect again")
+
+
 def test_a_link_that_comes_and_goes_is_opened_less_and_less_often() -> None:
     state: State = Up(NOW)
     seconds = []
