@@ -212,6 +212,7 @@ def _container(row: dict[str, Any]) -> Container:
         image_id=_with_algorithm(str(row["Image"])),
         status=str(row["Status"]),
         network=str(row["NetworkMode"]),
+        user=str(row["User"]) if "User" in row else None,
         restarts=row.get("Restart") not in {None, "", "no"},
         addresses=tuple(
             address

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from remotenb.again import decide_again
 from remotenb.credentials import Asker
 from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
+from remotenb.engines.docker import made_here
 from remotenb.equip import agree, bare, lacks_it
 from remotenb.equip import install as equip
 from remotenb.errors import (
@@ -225,6 +226,7 @@ class Find:
             seen.probe,
             seen.ways,
             self.clock,
+            self.report.warning,
             partial(equip, link, seen.probe, settings),
             settings.start_timeout,
             settings.relay,
@@ -258,6 +260,7 @@ class Find:
 
     def _speak_of(self, server: Server, others: int) -> None:
         """What a user should know of a server that somebody started."""
+        speak_of_root(self.report, self.wish, server.container)
         warn, container = self.report.warning, server.container
         if server.access == "open" and server.endpoint.secure:
             raise ServerOpen(
@@ -322,6 +325,19 @@ class Find:
                 f"nothing says whose container {container.name} is; taken as yours",
                 "choose another with --container",
             )
+
+
+def speak_of_root(report: Reporter, wish: Wish, there: Container | None) -> None:
+    """Say that a container of ours is root's, as the first ones were: so are its files."""
+    if there is None or there.user != "" or not made_here(there) or there.ownership != "mine":
+        return
+    if wish.settings.container_user == "me" and there.owner != "root" and not there.engine.rootless:
+        report.warning(
+            "runs_as_root",
+            f"container {there.name} runs as root, and its files in your folders are root's",
+            f"a new one would run as you: remotenb rm -f HOST {there.name}, then connect again; "
+            "remotenb chown HOST gives the files back",
+        )
 
 
 def speak_of_unheeded(report: Reporter, wish: Wish, there: Container | None) -> None:

@@ -81,6 +81,8 @@ class Launcher:
     probe: Probe
     ways: Ways
     clock: Clock
+    warn: Callable[[str, str, str], None]
+    """Hears a code, what a user should know, and a hint."""
     install: Callable[[Container], None]
     """Brings Jupyter into a container that waits for it."""
     start_timeout: float
@@ -119,8 +121,13 @@ class Launcher:
                 raise why_not_started(
                     done.err, user=self.probe.user, engine=spec.engine.name or "docker"
                 )
-            if done.err:
-                logger.warning("%s", one_line(done.err))
+            if b"remotenb: no names" in done.err:
+                self.warn(
+                    "no_names",
+                    f"container {spec.name} knows neither your name nor your home: "
+                    f"{one_line(done.err.partition(b'remotenb:')[0])}",
+                    "its files are yours all the same; a root that can be written has both",
+                )
             facts = records(done.out.decode("utf-8", "replace"))
             if taken := who_was_faster(facts, spec, {one.id for one in self.probe.containers}):
                 raise taken

@@ -252,6 +252,8 @@ class Container:
     labels: dict[str, str] = field(default_factory=dict, hash=False)
     gpus: str | None = None
     """GPUs it was given: ``all``, ``0,1``, a count, or None."""
+    user: str | None = None
+    """Who runs in it, as its maker said: empty for whoever the image says, None for unknown."""
     restarts: bool = False
     """Whether the engine starts it again by itself."""
     ownership: Ownership = "none"

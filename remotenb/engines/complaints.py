@@ -86,6 +86,11 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
         "start it on the server: sudo systemctl start docker",
     ),
     (
+        r"(stat|mkdir|creating mount source path) .*permission denied",
+        errors.MountMissing,
+        "root may not enter it, as on NFS with root_squash: use a local disk, or chmod o+x it",
+    ),
+    (
         r"bind source path does not exist|statfs /.*: no such file or directory",
         errors.MountMissing,
         "make the folder on the server, or leave that volume out",

@@ -20,7 +20,7 @@ FOLDERS
 # make_container COMMAND...: the command that creates it; "id" is what it prints
 make_container() {
     id=$("$@") || undo
-    [ -z "$PASSWD" ] || introduce >&2 || echo "remotenb: $USER_HOME could not be made in it" >&2
+    [ -z "$PASSWD" ] || introduce >&2 || echo "remotenb: no names" >&2
 }
 
 # Images know nothing of this user: names for the numbers, a home, and the image's working folder.

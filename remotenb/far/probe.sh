@@ -134,7 +134,7 @@ PODMANS_IMAGE='{"Repository":{{json .Repository}},"Tag":{{json .Tag}},"ID":{{jso
 # Nothing of .Config.Env: there may be secrets in it, and not all of these are the user's.
 CONTAINER='"Name":{{json .Name}},"Status":{{json .State.Status}},"Image":{{json .Image}},
 "Labels":{{json .Config.Labels}},"NetworkMode":{{json .HostConfig.NetworkMode}},
-"Restart":{{json .HostConfig.RestartPolicy.Name}},
+"User":{{json .Config.User}},"Restart":{{json .HostConfig.RestartPolicy.Name}},
 "Networks":{{json .NetworkSettings.Networks}},"Ports":{{json .NetworkSettings.Ports}}'
 CONTAINER=$(printf '%s' "$CONTAINER" | tr -d '\n')
 DOCKERS_CONTAINER="{\"Id\":{{json .Id}},\"Ref\":{{json .Config.Image}},

@@ -5,6 +5,20 @@
 address=$1 port=$2 tornado=$3
 [ -n "$tornado" ] || tornado='{}'
 
+# Without a home that can be written neither Jupyter runs nor what keeps caches in it. A root that is
+# read-only has room for none but in our own folder.
+if ! [ -w "$HOME" ] || [ "$HOME" = / ]; then
+    HOME=$(cd "$(dirname "$0")" && pwd)/home
+    XDG_CACHE_HOME=$HOME/.cache MPLCONFIGDIR=$HOME/.config/matplotlib
+    mkdir -p "$XDG_CACHE_HOME" "$MPLCONFIGDIR"
+    export HOME XDG_CACHE_HOME MPLCONFIGDIR
+fi
+if ! [ -w "${TMPDIR:-/tmp}" ]; then
+    TMPDIR=$HOME/tmp TORCHINDUCTOR_CACHE_DIR=$HOME/.cache/torchinductor
+    mkdir -p "$TMPDIR"
+    export TMPDIR TORCHINDUCTOR_CACHE_DIR
+fi
+
 # what a user who is not root installs goes here
 PATH=$PATH:$HOME/.local/bin
 export PATH

@@ -99,6 +99,9 @@ def test_the_images_own_user_is_still_to_be_had(laptop: Laptop) -> None:
 def test_a_container_that_ran_as_root_before_is_no_hindrance(laptop: Laptop, box: Box) -> None:
     environment = {"REMOTENB_CONTAINER_USER": "image"}
     with laptop.connected("gpu-box", "--image", LAB4, environment=environment) as session:
+        assert "runs_as_root" not in session.warnings
+    with laptop.connected("gpu-box", "--image", LAB4) as session:
+        assert "runs_as_root" in session.warnings
         box.docker("rm", "-f", session.ready["container"])
     with laptop.connected("gpu-box", "--image", LAB4) as session:
         assert Notebook(session.ready["url"]).run("import os; print(os.getuid())") == "1000\n"
@@ -140,3 +143,16 @@ def test_a_folder_that_is_mounted_where_jupyter_starts_keeps_its_owner_and_mode(
         Notebook(session.ready["url"]).run("open('/workspace/mine', 'w').close()")
     mode = box.run(["stat", "-c", "%u:%g %a", "/srv/shared"]).stdout.strip()
     assert mode == "0:4711 2770"
+
+
+def test_a_root_that_is_read_only_leaves_a_home_in_our_own_folder(laptop: Laptop, box: Box) -> None:
+    config = laptop.home / "config.toml"
+    config.write_text('[defaults]\nrun_args = ["--read-only"]\n')
+    wish = ("gpu-box", "--image", LAB4, "--config", str(config))
+    with laptop.connected(*wish) as session:
+        assert "no_names" in session.warnings
+        said = Notebook(session.ready["url"]).run(
+            "import os, tempfile; print(os.access(os.path.expanduser('~'), os.W_OK))\n"
+            "print(os.access(tempfile.gettempdir(), os.W_OK), os.environ['MPLCONFIGDIR'])"
+        )
+        assert said.split()[:2] == ["True", "True"], said

@@ -42,6 +42,10 @@ REAL: list[tuple[str, type[FarSideError]]] = [
         NameTaken,
     ),
     (
+        f'{DAEMON}invalid mount config for type "bind": stat /home/alice/work: permission denied',
+        MountMissing,
+    ),
+    (
         f'{DAEMON}invalid mount config for type "bind": bind source path does not exist: /nope',
         MountMissing,
     ),
