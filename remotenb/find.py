@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from remotenb import notes
 from remotenb.again import decide_again
 from remotenb.credentials import Asker
 from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
@@ -328,16 +329,29 @@ class Find:
 
 
 def speak_of_root(report: Reporter, wish: Wish, there: Container | None) -> None:
-    """Say that a container of ours is root's, as the first ones were: so are its files."""
+    """Say once that a container of ours is root's, as the first ones were: so are its files."""
     if there is None or there.user != "" or not made_here(there) or there.ownership != "mine":
         return
-    if wish.settings.container_user == "me" and there.owner != "root" and not there.engine.rootless:
+    wanted = wish.settings.container_user == "me" and not there.engine.rootless
+    if wanted and there.owner != "root" and _first_time(f"runs_as_root {there.id}"):
         report.warning(
             "runs_as_root",
             f"container {there.name} runs as root, and its files in your folders are root's",
             f"a new one would run as you: remotenb rm -f HOST {there.name}, then connect again; "
             "remotenb chown HOST gives the files back",
         )
+
+
+def _first_time(subject: str) -> bool:
+    """Whether ``subject`` was not yet spoken of on this laptop; from now on it was."""
+    note = notes.file_for("told", subject)
+    known = bool(notes.read(note))
+    if not known:
+        try:
+            notes.write(note, {"told": subject})
+        except OSError as error:
+            logger.info("not noted that it was told: %s", error)
+    return not known
 
 
 def speak_of_unheeded(report: Reporter, wish: Wish, there: Container | None) -> None:

@@ -102,6 +102,8 @@ def test_a_container_that_ran_as_root_before_is_no_hindrance(laptop: Laptop, box
         assert "runs_as_root" not in session.warnings
     with laptop.connected("gpu-box", "--image", LAB4) as session:
         assert "runs_as_root" in session.warnings
+    with laptop.connected("gpu-box", "--image", LAB4) as session:
+        assert "runs_as_root" not in session.warnings  # it was said
         box.docker("rm", "-f", session.ready["container"])
     with laptop.connected("gpu-box", "--image", LAB4) as session:
         assert Notebook(session.ready["url"]).run("import os; print(os.getuid())") == "1000\n"
