@@ -18,6 +18,7 @@ from remotenb.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from remotenb.decision import ContainerSpec
     from remotenb.errors import FarSideError
     from remotenb.model import Container, Host, Image, Probe
     from remotenb.report import Reporter
@@ -79,7 +80,9 @@ class Machine:
         """Begin a command over there, for what lasts; its stdin is empty."""
         return Process(self.link.pipe(argv, b""), self.host.name)
 
-    def complaint(self, said: str, of: Container | Image | None = None) -> FarSideError:
+    def complaint(
+        self, said: str, of: Container | ContainerSpec | Image | None = None
+    ) -> FarSideError:
         """The error that the words of an engine mean; see :meth:`run`."""
         engine = of.engine if of else self.probe.engine
         return understand(said, user=self.probe.user, engine=engine.name or "docker")

@@ -65,8 +65,10 @@ def make(
     return done.out.decode("ascii", "replace").split()[-1]
 
 
-def begin(machine: Machine, container: str, *, term: str, size: tuple[int, int]) -> Execution:
-    """Start what :func:`make` made, and join it; on a terminal if there is a ``term``.
+def begin(
+    machine: Machine, spec: ContainerSpec, container: str, *, term: str, size: tuple[int, int]
+) -> Execution:
+    """Start what :func:`make` made of it, and join it; on a terminal if there is a ``term``.
 
     It is stopped when the link ends, as soon as the machine's sshd has noticed.
     """
@@ -74,15 +76,15 @@ def begin(machine: Machine, container: str, *, term: str, size: tuple[int, int])
     channel = machine.link.begin(
         far.source("foreground.sh"),
         (),
-        {"MARKER": marker, "ENGINE": shlex.join(machine.engine), "ID": container},
+        {"MARKER": marker, "ENGINE": shlex.join(spec.engine.argv), "ID": container},
         term=term,
         size=size,
     )
     return Execution(channel, machine, marker.encode())
 
 
-def never_started(machine: Machine, container: str) -> bool:
-    """Whether the engine could not start it; what was made of it is taken away then."""
+def never_started(machine: Machine, spec: ContainerSpec, container: str) -> bool:
+    """Whether its engine could not start it; what was made of it is taken away then."""
     done = machine.link.script(
         """
         status=$($ENGINE inspect -f '{{.State.Status}}' "$1" 2>/dev/null)
@@ -91,6 +93,6 @@ def never_started(machine: Machine, container: str) -> bool:
         """,
         container,
         timeout=ENGINE_TIMEOUT_S,
-        ENGINE=shlex.join(machine.engine),
+        ENGINE=shlex.join(spec.engine.argv),
     )
     return done.out.strip() == b"created"

@@ -128,13 +128,13 @@ def _join(machine: Machine, command: tuple[str, ...], name: str | None, *, remov
     spec = run.spec_of_run(machine, name=name, options=asked)
     while True:
         made = run.make(machine, spec, command)
-        begun = run.begin(machine, made, term=term, size=terminal.size())
+        begun = run.begin(machine, spec, made, term=term, size=terminal.size())
         withheld = terminal.Withheld(b"Error response from daemon: ")
         code = terminal.join(begun, terminal=bool(term), withheld=withheld)
-        if not (code and withheld.said and run.never_started(machine, made)):
+        if not (code and withheld.said and run.never_started(machine, spec, made)):
             sys.stderr.buffer.write(withheld.said)
             return code
-        error = machine.complaint(withheld.said.decode("utf-8", "replace"))
+        error = machine.complaint(withheld.said.decode("utf-8", "replace"), spec)
         if not isinstance(error, LimitRefused) or withheld.given or not spec.ulimits:
             raise error  # what it was sent of stdin could not be sent again
         spec = replace(spec, ulimits=())

@@ -5,10 +5,19 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from remotenb import run as running
+from remotenb.machine import Machine
+from remotenb.model import EngineState
+from remotenb.probe import probe
+from remotenb.report import Quiet
+from remotenb.settings import Settings
+from remotenb.ssh.config import resolve
+from remotenb.ssh.link import open_link
 from tests.machines.conftest import LAB4, TINY, did, listed, refused
 from tests.rig.failures import until
 from tests.rig.gpus import Gpu
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
     from tests.laptop import Laptop
     from tests.machines.conftest import ByHand
     from tests.rig.box import Box
+    from tests.rig.lab import Lab
 
 assert sys.platform != "win32", "the machines are Linux's"
 
@@ -79,6 +89,23 @@ def test_one_that_is_left_to_itself_is_a_container_of_yours_and_no_notebook(
     refusal = laptop.refused("gpu-box", "--image", TINY)
     assert refusal["error"] == "JupyterMissing"  # in a container of its own, not in this one
     assert inspected(box, "train", "{{.State.Running}}") == "true"
+
+
+def test_it_is_started_by_the_engine_that_made_it(lab: Lab) -> None:
+    host = resolve("gpu-box", config_file=lab.ssh_config)
+    with open_link(host) as link:
+        seen = probe(link, engine="docker", enter=False)
+        machine = Machine(host, Settings(image=TINY, ulimits=()), link, seen, Quiet())
+        spec = running.spec_of_run(machine, name=None, options=("--rm",))
+        # FAKE: the engine that new containers are made with by now, which has none
+        broken = EngineState("podman", ("false",))
+        machine = replace(machine, probe=replace(seen, engine=broken))
+        made = running.make(machine, spec, ("sh", "-c", "echo begun; exit 3"))
+        begun = running.begin(machine, spec, made, term="", size=(80, 24))
+        assert (begun.first or begun.channel.recv(100), begun.code()) == (b"begun\n", 3)
+        idle = running.make(machine, spec, ("true",))
+        assert running.never_started(machine, spec, idle)
+        assert lab.box.docker("ps", "-aq").stdout == ""
 
 
 def test_what_is_not_to_be_had_is_said_and_leaves_nothing(laptop: Laptop, box: Box) -> None:
