@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remotenb.errors import RemotenbError
-    from remotenb.model import Container, Probe, Server
+    from remotenb.model import Container, Probe
+    from remotenb.server import Server
     from remotenb.spec import Wish
 
 PATIENCE_S = 60.0

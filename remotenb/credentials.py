@@ -16,7 +16,7 @@ from remotenb import notes
 from remotenb.clock import timestamp
 from remotenb.errors import KeyringUnusable
 from remotenb.keyrings import Keyring
-from remotenb.model import Secret
+from remotenb.secret import Secret
 from remotenb.text import one_line
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from remotenb.errors import RemotenbError
-    from remotenb.model import Container, EngineState, Mount, Server
+    from remotenb.model import Container, EngineState, Mount
+    from remotenb.server import Server
 
 
 @dataclass(frozen=True, slots=True)

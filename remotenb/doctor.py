@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from remotenb.checkup import Facts
     from remotenb.find import Find, Seen
-    from remotenb.model import Container, Endpoint, Probe
+    from remotenb.model import Container, Probe
+    from remotenb.server import Endpoint
     from remotenb.session import Connect
     from remotenb.ssh.link import Link
 

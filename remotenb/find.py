@@ -27,10 +27,10 @@ from remotenb.gpus import lost
 from remotenb.jupyter import verify_all
 from remotenb.launch import Launcher
 from remotenb.machine import Machine
-from remotenb.model import Rejected, Server
 from remotenb.plan import decide
 from remotenb.probe import probe as look_around
 from remotenb.reach import candidates
+from remotenb.server import Rejected, Server
 from remotenb.settings import parse_gpus
 from remotenb.spec import absolute, choose_gpus
 from remotenb.ways import Ways
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
     from remotenb.clock import Clock
     from remotenb.decision import Plan
-    from remotenb.model import Container, EngineState, Found, Image, Probe
+    from remotenb.model import Container, EngineState, Image, Probe
     from remotenb.report import Reporter
+    from remotenb.server import Found
     from remotenb.spec import Wish
     from remotenb.ssh.link import Link
     from remotenb.tunnel.relayed import Cut

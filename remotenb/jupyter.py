@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from remotenb.model import Access, Endpoint, Found, Rejected, Secret, Server
+from remotenb.secret import Secret
+from remotenb.server import Access, Endpoint, Found, Rejected, Server
 from remotenb.text import plain
 
 if TYPE_CHECKING:

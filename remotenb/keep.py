@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     import socket
 
     from remotenb.find import Find
-    from remotenb.model import Server
     from remotenb.report import LinkState
+    from remotenb.server import Server
     from remotenb.session import Connect
     from remotenb.ssh.link import Link
     from remotenb.supervisor import Action, State

@@ -33,9 +33,11 @@ from remotenb.errors import (
     ServerUnreachable,
 )
 from remotenb.jupyter import ask, verify
-from remotenb.model import Container, Endpoint, Found, Rejected, RuntimeFile, Secret, Server
+from remotenb.model import Container, RuntimeFile
 from remotenb.reach import ANY, LOOPBACK, in_container, on_host
 from remotenb.scan import parse_scan, records
+from remotenb.secret import Secret
+from remotenb.server import Endpoint, Found, Rejected, Server
 from remotenb.setback import LOG_LINES, who_was_faster, why_no_server, why_not_started
 from remotenb.text import one_line, tail
 

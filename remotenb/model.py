@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from remotenb.secret import Secret
 
 EngineName = Literal["docker", "podman", "host"]
 """What runs the server; ``sudo -n docker`` is ``docker`` too."""
@@ -17,33 +20,6 @@ EngineChoice = Literal["auto", "docker", "podman", "host"]
 
 Ownership = Literal["mine", "other", "none"]
 """What the evidence says of a container: the user's own, another's, or nothing."""
-
-
-class Secret:
-    """A string that must not be shown; :meth:`reveal` is easy to grep for."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret itself."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._value == other._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret('***')" if self._value else "Secret('')"
-
-    __str__ = __repr__
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,62 +280,3 @@ class Probe:
     def engines(self) -> tuple[EngineState, ...]:
         """All that answered, best first."""
         return (self.engine, *self.others) if self.engine.name else ()
-
-
-ON_HOST = "host"
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a server listens, and from where: this is what is dialled, and who dials it."""
-
-    host: str
-    """An address, or the path of a unix socket."""
-    port: int
-    secure: bool = False
-    place: str | None = None
-    """Where the relay that dials it runs: :data:`ON_HOST`, or a container's id. None: sshd."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A runtime file and the ways to the server that it speaks of."""
-
-    file: RuntimeFile
-    container: Container | None
-    endpoints: tuple[Endpoint, ...]
-    obstacle: str = ""
-    """Why there is no endpoint."""
-    exposed: str = ""
-    """The address by which other machines reach this server, if they do."""
-
-
-Access = Literal["token", "open", "password"]
-"""How a server lets one in: with our token, without anything, by its login page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server that answered: everything here was verified over HTTP."""
-
-    endpoint: Endpoint
-    token: Secret
-    base_url: str
-    access: Access = "token"
-    version: str | None = None
-    root_dir: str | None = None
-    port: int | None = None
-    started: str | None = None
-    kernels: int = 0
-    container: Container | None = None
-    exposed: str = ""
-    ways: tuple[Endpoint, ...] = ()
-    """All endpoints that may lead to it, best first; ``endpoint`` is the one that answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A runtime file that did not lead to a server, and why."""
-
-    found: Found
-    reason: str

@@ -35,7 +35,8 @@ from remotenb.spec import container_name, container_spec, maker, same_image, sho
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remotenb.model import Container, Found, Image, Probe, Server
+    from remotenb.model import Container, Image, Probe
+    from remotenb.server import Found, Server
     from remotenb.settings import Settings
     from remotenb.spec import Wish
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from remotenb.model import ON_HOST, Endpoint, Found
+from remotenb.server import ON_HOST, Endpoint, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

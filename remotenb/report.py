@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from remotenb.model import Server
+    from remotenb.server import Server
 
 LinkState = Literal["up", "reconnecting", "waiting"]
 """``waiting``: only a person can log in again."""

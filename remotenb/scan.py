@@ -6,7 +6,8 @@ import ipaddress
 import json
 from pathlib import PurePosixPath
 
-from remotenb.model import Listening, RuntimeFile, Scan, Secret
+from remotenb.model import Listening, RuntimeFile, Scan
+from remotenb.secret import Secret
 from remotenb.text import plain
 
 

@@ -17,8 +17,8 @@ from remotenb.errors import LinkError, LinkLost
 from remotenb.find import Find, People
 from remotenb.keep import Keeper, News
 from remotenb.laptop import laptop_id
-from remotenb.model import Secret
 from remotenb.report import Forwarded, Quiet, Ready, Reporter, Snapshot
+from remotenb.secret import Secret
 from remotenb.settings import parse_gpus
 from remotenb.ssh.link import open_link
 from remotenb.ssh.remembered import Remembered
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from remotenb.clock import Clock
-    from remotenb.model import Host, Server
+    from remotenb.model import Host
+    from remotenb.server import Server
     from remotenb.spec import Wish
     from remotenb.ssh.link import Link
     from remotenb.ways import Ways

@@ -21,7 +21,8 @@ from remotenb.text import one_line
 if TYPE_CHECKING:
     from paramiko import Channel
 
-    from remotenb.model import EngineState, Secret
+    from remotenb.model import EngineState
+    from remotenb.secret import Secret
     from remotenb.ssh.link import Link
 
 logger = logging.getLogger(__name__)

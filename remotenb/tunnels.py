@@ -17,7 +17,7 @@ from remotenb.ways import attach
 if TYPE_CHECKING:
     import socket
 
-    from remotenb.model import Endpoint, Server
+    from remotenb.server import Endpoint, Server
     from remotenb.ssh.link import Link
     from remotenb.tunnel.listener import Carrier
     from remotenb.tunnel.relayed import Attached, Relayed

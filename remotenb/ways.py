@@ -17,7 +17,7 @@ from remotenb import far
 from remotenb.engines import engine_of
 from remotenb.engines.docker import STATE_TARGET, notebook_of_ours, state_dir
 from remotenb.errors import LinkError, LinkLost, ServerUnreachable
-from remotenb.model import ON_HOST
+from remotenb.server import ON_HOST
 from remotenb.text import one_line
 from remotenb.tunnel.direct import Forwards, forbidden
 from remotenb.tunnel.relayed import Relayed
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
-    from remotenb.model import Container, Endpoint, Probe
+    from remotenb.model import Container, Probe
+    from remotenb.server import Endpoint
     from remotenb.ssh.link import Link
     from remotenb.tunnel.relayed import Attached, Cut
 

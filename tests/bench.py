@@ -22,7 +22,7 @@ from pathlib import Path
 import sshtunnel
 
 from remotenb import far
-from remotenb.model import ON_HOST, Endpoint
+from remotenb.server import ON_HOST, Endpoint
 from remotenb.ssh.config import resolve
 from remotenb.ssh.link import open_link
 from remotenb.tunnel.direct import DirectCarrier

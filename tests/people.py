@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from remotenb.credentials import Credentials
-from remotenb.model import Secret
+from remotenb.secret import Secret
 from remotenb.text import plain
 
 

@@ -9,7 +9,7 @@ from remotenb.checkup import Finding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from remotenb.model import Rejected, Server
+    from remotenb.server import Rejected, Server
 
 
 def notebook(servers: Sequence[Server], rejected: Sequence[Rejected], host: str) -> Finding:

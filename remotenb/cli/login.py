@@ -11,8 +11,9 @@ from remotenb.cli import options
 from remotenb.cli.output import done, reporter
 from remotenb.cli.people import people
 from remotenb.errors import RegistryUnreachable, UsageError
-from remotenb.model import RegistryLogin, Secret
+from remotenb.model import RegistryLogin
 from remotenb.reference import NGC, parse
+from remotenb.secret import Secret
 
 if TYPE_CHECKING:
     from remotenb.cli.people import Person

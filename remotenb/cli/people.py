@@ -9,8 +9,8 @@ import click
 
 from remotenb.cli.output import no_spinner
 from remotenb.errors import UsageError
-from remotenb.model import Secret
 from remotenb.reference import wanted
+from remotenb.secret import Secret
 from remotenb.text import plain
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from remotenb.credentials import Entry
-from remotenb.model import RegistryLogin, Secret
+from remotenb.model import RegistryLogin
 from remotenb.reference import NGC
+from remotenb.secret import Secret
 
 if TYPE_CHECKING:
     from remotenb.credentials import Credentials

@@ -15,8 +15,9 @@ from remotenb.ssh.link import open_link
 
 if TYPE_CHECKING:
     from remotenb.credentials import Asker
-    from remotenb.model import Host, Secret
+    from remotenb.model import Host
     from remotenb.report import Reporter
+    from remotenb.secret import Secret
     from remotenb.ssh.link import Link
 
 logger = logging.getLogger(__name__)

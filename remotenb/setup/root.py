@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remotenb.credentials import Asker
-    from remotenb.model import Secret
     from remotenb.report import Reporter
+    from remotenb.secret import Secret
     from remotenb.setup.commands import System
     from remotenb.ssh.link import Link
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remotenb.find import People
-    from remotenb.model import Probe, Secret
+    from remotenb.model import Probe
+    from remotenb.secret import Secret
     from remotenb.setup.commands import Lines, System
     from remotenb.ssh.link import Link
 

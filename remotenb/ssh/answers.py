@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remotenb.credentials import Credentials
-    from remotenb.model import Host, Secret
+    from remotenb.model import Host
+    from remotenb.secret import Secret
     from remotenb.ssh.transport import Round
 
 _PASSWORD = re.compile(r"(\([^()]*\) ?)?password( for \S+)? ?: ?", re.IGNORECASE)

@@ -21,7 +21,7 @@ from remotenb.text import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from remotenb.model import Secret
+    from remotenb.secret import Secret
 
 FILE_LIMIT = 1 << 20
 OPENSSH_MAGIC = b"openssh-key-v1\0"

@@ -21,7 +21,7 @@ from remotenb.errors import KeyUnusable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from remotenb.model import Secret
+    from remotenb.secret import Secret
 
 
 def make(file: Path, passphrase: Secret | None) -> str:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from paramiko import AgentKey, PKey
 
     from remotenb.credentials import Credentials
-    from remotenb.model import Host, Secret
+    from remotenb.model import Host
+    from remotenb.secret import Secret
     from remotenb.ssh.refusal import Tried
 
 logger = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from paramiko import Channel, Transport
 
-    from remotenb.model import Endpoint
+    from remotenb.server import Endpoint
 
 logger = logging.getLogger(__name__)
 

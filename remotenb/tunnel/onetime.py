@@ -16,7 +16,7 @@ from remotenb.tunnel.listener import own
 from remotenb.tunnel.peer import is_another_users
 
 if TYPE_CHECKING:
-    from remotenb.model import Secret
+    from remotenb.secret import Secret
 
 LIFETIME_S = 60.0
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from remotenb.far.events import Event
-    from remotenb.model import Endpoint
+    from remotenb.server import Endpoint
     from remotenb.tunnel.pipe import ByteChannel
 
 logger = logging.getLogger(__name__)

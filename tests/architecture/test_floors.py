@@ -23,7 +23,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.decision",
         "remotenb.errors",
         "remotenb.model",
-        "remotenb.decision",
+        "remotenb.secret",
+        "remotenb.server",
         "remotenb.text",
     ),
     (

@@ -16,7 +16,7 @@ from keyring.backends import Windows
 from remotenb import keyrings, notes
 from remotenb.credentials import Credentials, Entry, kept
 from remotenb.errors import KeyringUnusable
-from remotenb.model import Secret
+from remotenb.secret import Secret
 from tests import fake_keyring
 from tests.logins import terminal
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from paramiko import Message, PKey
 
-from remotenb.model import Secret
+from remotenb.secret import Secret
 from remotenb.ssh import keys
 
 SESSION = "Protocol=ssh\nHostName=10.0.0.5\nUserName=naomi\nPublicKeyFile=/keys/gpu.ppk\n"

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from remotenb.embedded import EmbeddedServer
-from remotenb.model import Endpoint, Host
+from remotenb.model import Host
+from remotenb.server import Endpoint
 from remotenb.ssh.link import open_link
 from remotenb.tunnel import direct
 from remotenb.tunnel.listener import Listener, bind

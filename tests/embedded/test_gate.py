@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotenb.model import Endpoint
+from remotenb.server import Endpoint
 from remotenb.tunnel.direct import DirectCarrier
 from remotenb.tunnel.gate import HEAD_LIMIT, Gate
 from remotenb.tunnel.listener import Listener, bind

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotenb.model import Secret
+from remotenb.secret import Secret
 from remotenb.tunnel.onetime import OneTimeLink
 from tests.embedded.peers import until
 

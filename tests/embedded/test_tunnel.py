@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotenb.model import Endpoint
+from remotenb.server import Endpoint
 from remotenb.ssh.link import open_link
 from remotenb.tunnel.direct import DirectCarrier
 from remotenb.tunnel.listener import Listener, bind

@@ -21,9 +21,10 @@ from jupyter_server.auth.security import passwd
 
 from remotenb import far
 from remotenb.jupyter import verify, verify_all
-from remotenb.model import Endpoint, Found, Rejected, RuntimeFile, Secret, Server
 from remotenb.reach import on_host
 from remotenb.scan import parse_scan
+from remotenb.secret import Secret
+from remotenb.server import Endpoint, Found, Rejected, Server
 from remotenb.ssh.shell import Script
 from tests.embedded.conftest import environment
 from tests.embedded.peers import TIMEOUT_S, closed_port, hang_up, listening, until
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remotenb.jupyter import Connect
+    from remotenb.model import RuntimeFile
 
 NO_TOKEN = "--IdentityProvider.token="
 KINDS = ("token", "open", "password", "tls")

@@ -27,7 +27,8 @@ from tests.people import Person, with_person
 from tests.rig import sshd
 
 if TYPE_CHECKING:
-    from remotenb.model import Host, Secret
+    from remotenb.model import Host
+    from remotenb.secret import Secret
     from tests.laptop import Laptop
     from tests.rig.box import Box
     from tests.rig.lab import Lab

@@ -10,10 +10,11 @@ import pytest
 
 from remotenb import errors
 from remotenb.errors import UsageError
-from remotenb.model import RegistryLogin, Secret
+from remotenb.model import RegistryLogin
 from remotenb.reference import Reference, parse
 from remotenb.registry.client import Registry as Client
 from remotenb.registry.manifests import Index, Platform, parse_config
+from remotenb.secret import Secret
 from tests.pure.test_reference import REFUSED, UNDERSTOOD
 from tests.rig import archive, images
 from tests.rig.registry import contents

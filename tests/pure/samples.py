@@ -6,19 +6,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from remotenb.model import (
-    Container,
-    Endpoint,
-    EngineState,
-    Found,
-    Gpu,
-    Image,
-    Probe,
-    RuntimeFile,
-    Scan,
-    Secret,
-    Server,
-)
+from remotenb.model import Container, EngineState, Gpu, Image, Probe, RuntimeFile, Scan
+from remotenb.secret import Secret
+from remotenb.server import Endpoint, Found, Server
 from remotenb.settings import Settings
 from remotenb.spec import Wish
 

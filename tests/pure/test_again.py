@@ -9,11 +9,13 @@ import pytest
 from remotenb.again import PATIENCE_S, decide_again
 from remotenb.decision import Plan, Refuse, Reuse, StartContainer
 from remotenb.errors import ContainerNotRunning, EngineDown, JupyterNotReady, ServerGone
-from remotenb.model import EngineState, Secret
+from remotenb.model import EngineState
+from remotenb.secret import Secret
 from tests.pure.samples import container, ours, probe, server, wish
 
 if TYPE_CHECKING:
-    from remotenb.model import Container, Probe, Server
+    from remotenb.model import Container, Probe
+    from remotenb.server import Server
 
 
 def decided(seen: Probe, before: Server, *servers: Server, outage: float = 5.0) -> Plan:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from remotenb.model import Endpoint, Listening, Published, Scan, Secret
+from remotenb.model import Listening, Published, Scan
 from remotenb.reach import candidates, in_container, named, on_host
+from remotenb.secret import Secret
+from remotenb.server import Endpoint
 from tests.pure.samples import container, probe, runtime_file
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remotenb import far
-from remotenb.model import Endpoint
+from remotenb.server import Endpoint
 from remotenb.tunnel.relayed import Relayed
 from tests.rig.failures import until
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remotenb.far.websocket import PING, PONG, Frames, pong
-from remotenb.model import Endpoint
+from remotenb.server import Endpoint
 from tests.rig.failures import until
 
 assert sys.platform != "win32"  # unix sockets and signals

@@ -24,8 +24,8 @@ from remotenb.cli import stopping
 from remotenb.cli.options import of_the_server
 from remotenb.errors import PortTaken
 from remotenb.keyrings import Keyring
-from remotenb.model import Secret
 from remotenb.report import Quiet
+from remotenb.secret import Secret
 from remotenb.ssh.agent import AgentKeys
 from remotenb.tunnel import listener
 from remotenb.tunnel.onetime import OneTimeLink
