@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from remotenb import notes
+from remotenb import caveats
 from remotenb.again import decide_again
 from remotenb.credentials import Asker
 from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
-from remotenb.engines.docker import made_here
 from remotenb.equip import agree, bare, lacks_it
 from remotenb.equip import install as equip
 from remotenb.errors import (
@@ -21,9 +20,7 @@ from remotenb.errors import (
     JupyterMissing,
     LimitRefused,
     NoImage,
-    ServerOpen,
 )
-from remotenb.gpus import lost
 from remotenb.jupyter import verify_all
 from remotenb.launch import Launcher
 from remotenb.machine import Machine
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
 
     from remotenb.clock import Clock
     from remotenb.decision import Plan
-    from remotenb.model import Container, EngineState, Image, Probe
+    from remotenb.model import Container, Image, Probe
     from remotenb.report import Reporter
     from remotenb.server import Found
     from remotenb.spec import Wish
@@ -107,17 +104,18 @@ class Find:
         plan = self._decide(seen)
         match plan:
             case Reuse(server, others):
-                self._speak_of(server, others)
-                speak_of_unheeded(self.report, self.wish, server.container)
-                self._speak_of_gpus(link, seen, server.container)
+                caveats.of_server(self.report, self.wish, server, others)
+                caveats.of_options(self.report, self.wish, server.container)
+                if seen.probe.gpus:
+                    caveats.of_gpus(self.report, link, server.container)
                 return server, True
             case StartServer(container):
-                self._speak_of_owner(container)
-                speak_of_unheeded(self.report, self.wish, container)
+                caveats.of_owner(self.report, container)
+                caveats.of_options(self.report, self.wish, container)
                 return self._started_in(link, seen, container), False
             case StartContainer(spec):
                 started = self._started_anew(link, seen, plan)
-                self._speak_of_its_end(spec.engine, link.host.name)
+                caveats.of_its_end(self.report, spec.engine, link.host.name)
                 return started
             case Refuse(ImageMissing() as error):
                 return self._carried_out(link, self._with_image(link, seen, error))
@@ -133,7 +131,7 @@ class Find:
         spec, existing = plan.spec, plan.existing
         runs = existing is not None and existing.running
         if existing:
-            speak_of_unheeded(self.report, self.wish, existing)
+            caveats.of_options(self.report, self.wish, existing)
         how = "waiting for" if runs else "starting again" if existing else "starting"
         try:
             with self.report.step(f"{how} container {spec.name} of {spec.image}"):
@@ -259,108 +257,3 @@ class Find:
             )
             spec = replace(plan.spec, ulimits=())
             return launcher.container(replace(plan, spec=spec))
-
-    def _speak_of(self, server: Server, others: int) -> None:
-        """What a user should know of a server that somebody started."""
-        speak_of_root(self.report, self.wish, server.container)
-        warn, container = self.report.warning, server.container
-        if server.access == "open" and server.endpoint.secure:
-            raise ServerOpen(
-                "that Jupyter has no token and speaks TLS, so its local port cannot be guarded",
-                hint="start it again with a token",
-            )
-        if server.access == "open":
-            warn("open", "that Jupyter has no token", "every user of that machine can use it")
-        if server.exposed:
-            warn(
-                "exposed",
-                f"that Jupyter can be reached from other machines, at {server.exposed}",
-                "start it with --ip 127.0.0.1, or publish its port as 127.0.0.1:8888:8888",
-            )
-        self._speak_of_owner(container)
-        if others:
-            which = f"the one in container {container.name}" if container else "the host's own"
-            warn(
-                "several",
-                f"{others + 1} notebooks run there; this is {which}",
-                "choose another with --container, or start one more with --new",
-            )
-
-    def _speak_of_gpus(self, link: Link, seen: Seen, container: Container | None) -> None:
-        """A reload of systemd, or a new driver, takes them from containers that run."""
-        if container is None or not container.gpus or not seen.probe.gpus:
-            return
-        if said := lost(link, container):
-            host, name = link.host.name, container.name
-            self.report.warning(
-                "gpus_lost",
-                f"container {name} does not see its GPUs any more: {said}",
-                f"start it again, which keeps all that is in it: remotenb stop {host} {name}, "
-                f"then remotenb connect {host}; its kernels end",
-            )
-
-    def _speak_of_its_end(self, engine: EngineState, host: str) -> None:
-        """What ends a container although nobody stopped it; podman has no daemon to see to it."""
-        linger = f"let it live on: loginctl enable-linger, on {host}"
-        if not engine.after_logout:
-            self.report.warning(
-                "ends_at_logout", f"{host} may end the notebook when nobody is logged in", linger
-            )
-        elif not engine.after_reboot:
-            user = "--user " if engine.rootless else ""
-            self.report.warning(
-                "not_after_reboot",
-                f"after a reboot of {host} podman does not start the notebook again; connect does",
-                f"systemctl {user}enable podman-restart.service, on {host}, makes podman do it",
-            )
-
-    def _speak_of_owner(self, container: Container | None) -> None:
-        if container and container.ownership == "other":
-            self.report.warning(
-                "others_container",
-                f"container {container.name} is of {container.owner}: {container.evidence}",
-                "you asked for it with --container",
-            )
-        if container and container.ownership == "none":
-            self.report.warning(
-                "unowned_container",
-                f"nothing says whose container {container.name} is; taken as yours",
-                "choose another with --container",
-            )
-
-
-def speak_of_root(report: Reporter, wish: Wish, there: Container | None) -> None:
-    """Say once that a container of ours is root's, as the first ones were: so are its files."""
-    if there is None or there.user != "" or not made_here(there) or there.ownership != "mine":
-        return
-    wanted = wish.settings.container_user == "me" and not there.engine.rootless
-    if wanted and there.owner != "root" and _first_time(f"runs_as_root {there.id}"):
-        report.warning(
-            "runs_as_root",
-            f"container {there.name} runs as root, and its files in your folders are root's",
-            f"a new one would run as you: remotenb rm -f HOST {there.name}, then connect again; "
-            "remotenb chown HOST gives the files back",
-        )
-
-
-def _first_time(subject: str) -> bool:
-    """Whether ``subject`` was not yet spoken of on this laptop; from now on it was."""
-    note = notes.file_for("told", subject)
-    known = bool(notes.read(note))
-    if not known:
-        try:
-            notes.write(note, {"told": subject})
-        except OSError as error:
-            logger.info("not noted that it was told: %s", error)
-    return not known
-
-
-def speak_of_unheeded(report: Reporter, wish: Wish, there: Container | None) -> None:
-    """Say that options for a new container did nothing, if there were any: it is not new."""
-    if wish.for_new:
-        where = f"container {there.name} is there already" if there else "a notebook runs there"
-        report.warning(
-            "unheeded",
-            f"{' and '.join(wish.for_new)} did nothing: {where}",
-            "--new starts one more, with them",
-        )

@@ -44,11 +44,11 @@ def join(
 
     Raises the :class:`RemotenbError` that ended the session.
     """
-    from remotenb.find import speak_of_unheeded  # noqa: PLC0415  loaded by now
+    from remotenb.caveats import of_options  # noqa: PLC0415  loaded by now
 
     try:
         events = sessions.watch(file)
-        speak_of_unheeded(connect.report, connect.wish, None)
+        of_options(connect.report, connect.wish, None)
         for port in connect.wish.settings.forwards:
             sessions.first(file, "forward", port=port)
         ready = sessions.first(file, "ready")

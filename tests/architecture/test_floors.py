@@ -96,6 +96,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.wheels",
     ),
     (
+        "remotenb.caveats",
         "remotenb.file_failures",
         "remotenb.files",
         "remotenb.packages",
