@@ -72,7 +72,7 @@ def test_a_comment_at_the_scripts_end_hides_nothing() -> None:
     assert run(Script.build("echo x # the end", variables={})) == (0, b"x\n")
 
 
-SCRIPT = Script.build(":", variables={})
+SCRIPT = Script(text=b"", marker=b"remotenb-0123456789abcdef01234567")
 MARK = SCRIPT.marker
 
 
