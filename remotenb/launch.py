@@ -10,7 +10,6 @@ import secrets
 import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from remotenb import far
@@ -20,7 +19,6 @@ from remotenb.engines.docker import (
     JUPYTER_PORT,
     LABEL_GPUS,
     LABEL_LAUNCH,
-    LABEL_NAME,
     STATE_TARGET,
 )
 from remotenb.errors import (
@@ -29,15 +27,11 @@ from remotenb.errors import (
     JupyterMissing,
     JupyterNotReady,
     RemotenbError,
-    ServerOpen,
-    ServerUnreachable,
 )
-from remotenb.jupyter import ask, verify
-from remotenb.model import Container, RuntimeFile
-from remotenb.reach import ANY, LOOPBACK, in_container, on_host
+from remotenb.reach import ANY, LOOPBACK, of_new, of_started
+from remotenb.readiness import until_ready
 from remotenb.scan import parse_scan, records
 from remotenb.secret import Secret
-from remotenb.server import Endpoint, Found, Rejected, Server
 from remotenb.setback import LOG_LINES, who_was_faster, why_no_server, why_not_started
 from remotenb.text import one_line, tail
 
@@ -46,7 +40,8 @@ if TYPE_CHECKING:
 
     from remotenb.clock import Clock
     from remotenb.decision import ContainerSpec, StartContainer, StartServer
-    from remotenb.model import Probe, Scan
+    from remotenb.model import Container, Probe, RuntimeFile
+    from remotenb.server import Found, Server
     from remotenb.ssh.link import Link
     from remotenb.ways import Ways
 
@@ -62,10 +57,6 @@ PATIENT = "{'ws_ping_timeout': 2592000000}"
 IMPATIENT = "{'ws_ping_interval': 5000, 'ws_ping_timeout': 10000}"
 """Milliseconds. With a relay a browser's answer to a ping may be long in coming; without one, a
 dead sshd must be noticed before it swallows much of what Jupyter writes."""
-
-FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 0.25
-LOOK_EVERY_S = 1.0
-"""How often it is asked whether a container that is not ready still lives."""
 
 _REMOVE = f"""
 made=$($ENGINE ps -aq --filter "label={LABEL_LAUNCH}=$2")
@@ -133,13 +124,13 @@ class Launcher:
             facts = records(done.out.decode("utf-8", "replace"))
             if taken := who_was_faster(facts, spec, {one.id for one in self.probe.containers}):
                 raise taken
-            found = _found_in_new(plan, facts, relay=self.relay)
+            found = of_new(plan, facts, relay=self.relay)
             self.ways.expect(found.endpoints, found.container)
             self._see_gpus(spec)
             if plan.install and found.container:
                 self.install(found.container)
                 self.link.script('rm "$1"', f"{spec.state_dir}/installing", timeout=20)
-            server = self._until_ready(found, lambda: self._look_at(spec, new=not existing))
+            server = self._ready(found, lambda: self._look_at(spec, new=not existing))
             self._keep(spec)
         return server
 
@@ -164,10 +155,10 @@ class Launcher:
             place = f"container {container.name}" if container else "that machine"
             raise why_no_server(facts, done.err, place, self.start_timeout)
         file = replace(files[0], token=Secret(token))
-        found = _found_started(container, file, self.probe.host, relay=self.relay)
+        found = of_started(container, file, self.probe.host, relay=self.relay)
         self.ways.expect(found.endpoints, container)
         try:
-            return self._until_ready(found, lambda: None)
+            return self._ready(found, lambda: None)
         except BaseException:
             self._stop(file, container)
             raise
@@ -176,40 +167,8 @@ class Launcher:
     def _patience(self) -> str:
         return PATIENT if self.relay else IMPATIENT
 
-    def _until_ready(self, found: Found, look: Callable[[], None]) -> Server:
-        """Ask until it lets us in with our token; ``look`` raises when it cannot come any more."""
-        start = look_at = self.clock.now()
-        pause = FIRST_PAUSE_S
-        while True:
-            answer = self._answer(found)
-            now = self.clock.now()
-            if isinstance(answer, Server):
-                return _only_by_token(answer)
-            for endpoint in found.endpoints:
-                if endpoint.place and (refused := self.ways.refusal(endpoint.place)):
-                    look()  # in a container that ended there is no relay either
-                    raise ServerUnreachable(
-                        f"no relay could be started beside Jupyter: {refused.message}",
-                        hint="without one: relay = false in the config",
-                    )
-            if now - start > self.start_timeout:
-                look()
-                raise JupyterNotReady(
-                    f"Jupyter did not get ready in {self.start_timeout:g} s: {answer.reason}",
-                    hint="a slow machine needs a longer start_timeout in the config",
-                )
-            if now - look_at > LOOK_EVERY_S:
-                look()
-                look_at = now
-            self.clock.sleep(pause)
-            pause = min(pause * 1.5, LAST_PAUSE_S)
-
-    def _answer(self, found: Found) -> Server | Rejected:
-        """One cheap question until somebody answers at all, then all of them."""
-        api = found.file.base_url + "api"
-        if any(ask(self.ways.connect, endpoint, api) for endpoint in found.endpoints):
-            return verify(found, self.ways.connect)
-        return Rejected(found, found.obstacle or "nothing answers there")
+    def _ready(self, found: Found, look: Callable[[], None]) -> Server:
+        return until_ready(found, self.ways, self.clock, timeout=self.start_timeout, look=look)
 
     def _look_at(self, spec: ContainerSpec, *, new: bool = True) -> None:
         """Raise if the container ended, with the end of its log."""
@@ -287,57 +246,3 @@ class Launcher:
             self.link.script('"$@" </dev/null', *where, "kill", str(file.pid), timeout=20)
         except RemotenbError as also:
             logger.warning("could not stop the server: %s", also)
-
-
-def _only_by_token(server: Server) -> Server:
-    if server.access != "token":
-        raise ServerOpen(
-            "Jupyter started without asking for its token: the image's own config turns it off",
-            hint="look for token in the image's jupyter config, or use another image",
-        )
-    return server
-
-
-def _found_in_new(plan: StartContainer, facts: list[tuple[str, str]], *, relay: bool) -> Found:
-    """The ways to a container just started: a relay in it, or a published port, its address."""
-    named = {kind: rest for kind, _, rest in (record.partition(" ") for record, _ in facts)}
-    ways: list[Endpoint] = []
-    for record, _ in facts:
-        match record.split(" "):
-            case ["@port", port, host, number] if port == f"{JUPYTER_PORT}/tcp":
-                ways.append(Endpoint(host, int(number)))
-    if not ways and named.get("@address"):
-        ways = [Endpoint(named["@address"], JUPYTER_PORT)]
-    if relay:
-        ways = [Endpoint(LOOPBACK, JUPYTER_PORT, place=named.get("@id", ""))]
-    spec = plan.spec
-    container = plan.existing or Container(
-        id=named.get("@id", ""),
-        name=spec.name,
-        image=spec.image,
-        image_id="",
-        status="running",
-        gpus=spec.gpu_names,
-        labels={LABEL_NAME: spec.name},
-        ownership="mine",
-        owner=spec.owner,
-        engine=spec.engine,
-    )
-    container = replace(container, id=named.get("@id", container.id))
-    file = RuntimeFile(
-        path=PurePosixPath(spec.state_dir, "rt"),
-        pid=0,
-        port=JUPYTER_PORT,
-        token=Secret(named.get("@token", "")),
-        base_url="/",
-        root_dir=named.get("@workdir") or "/",
-    )
-    return Found(file, replace(container, status="running"), tuple(ways), "it has no network")
-
-
-def _found_started(
-    container: Container | None, file: RuntimeFile, host: Scan, *, relay: bool
-) -> Found:
-    if container is None or container.scan is None:
-        return on_host(replace(host, listening=()), file, relay=relay)
-    return in_container(container, replace(container.scan, listening=()), file, relay=relay)

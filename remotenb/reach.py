@@ -1,4 +1,4 @@
-"""From a runtime file to the ways that lead to its server. Pure.
+"""From a runtime file, or from what a start printed, to the ways that lead to a server. Pure.
 
 Best first: a relay where the server runs reaches whatever listens there, and keeps its
 connections when the link is cut; a forward of sshd's reaches what the box itself reaches.
@@ -10,12 +10,16 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from remotenb.engines.docker import JUPYTER_PORT, LABEL_NAME
+from remotenb.model import Container, RuntimeFile
+from remotenb.secret import Secret
 from remotenb.server import ON_HOST, Endpoint, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remotenb.model import Container, EngineChoice, Listening, Probe, RuntimeFile, Scan
+    from remotenb.decision import StartContainer
+    from remotenb.model import EngineChoice, Listening, Probe, Scan
 
 ANY = "0.0.0.0"  # noqa: S104  compared with, never bound
 LOOPBACK = "127.0.0.1"
@@ -142,3 +146,47 @@ def _dialled(address: str) -> str:
 def _exposed_by(listening: list[Listening], file: RuntimeFile) -> str:
     wide = next((one for one in listening if not one.loopback), None)
     return f"{wide.address}:{file.port}" if wide else ""
+
+
+def of_new(plan: StartContainer, facts: list[tuple[str, str]], *, relay: bool) -> Found:
+    """The ways to a container just started: a relay in it, or a published port, its address."""
+    told = {kind: rest for kind, _, rest in (record.partition(" ") for record, _ in facts)}
+    ways: list[Endpoint] = []
+    for record, _ in facts:
+        match record.split(" "):
+            case ["@port", port, host, number] if port == f"{JUPYTER_PORT}/tcp":
+                ways.append(Endpoint(host, int(number)))
+    if not ways and told.get("@address"):
+        ways = [Endpoint(told["@address"], JUPYTER_PORT)]
+    if relay:
+        ways = [Endpoint(LOOPBACK, JUPYTER_PORT, place=told.get("@id", ""))]
+    spec = plan.spec
+    container = plan.existing or Container(
+        id=told.get("@id", ""),
+        name=spec.name,
+        image=spec.image,
+        image_id="",
+        status="running",
+        gpus=spec.gpu_names,
+        labels={LABEL_NAME: spec.name},
+        ownership="mine",
+        owner=spec.owner,
+        engine=spec.engine,
+    )
+    container = replace(container, id=told.get("@id", container.id))
+    file = RuntimeFile(
+        path=PurePosixPath(spec.state_dir, "rt"),
+        pid=0,
+        port=JUPYTER_PORT,
+        token=Secret(told.get("@token", "")),
+        base_url="/",
+        root_dir=told.get("@workdir") or "/",
+    )
+    return Found(file, replace(container, status="running"), tuple(ways), "it has no network")
+
+
+def of_started(container: Container | None, file: RuntimeFile, host: Scan, *, relay: bool) -> Found:
+    """The ways to a server just started in a running container, or on the host."""
+    if container is None or container.scan is None:
+        return on_host(replace(host, listening=()), file, relay=relay)
+    return in_container(container, replace(container.scan, listening=()), file, relay=relay)

@@ -110,6 +110,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.probe",
         "remotenb.sudo",
         "remotenb.pull",
+        "remotenb.readiness",
         "remotenb.room",
         "remotenb.launch",
         "remotenb.transfer.store",
