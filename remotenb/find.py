@@ -179,7 +179,11 @@ class Find:
         """
         settings = self.wish.settings
         probe = look_around(
-            link, engine=settings.engine, wanted=container or "", relay_next=settings.relay
+            link,
+            engine=settings.engine,
+            wanted=container or "",
+            relay_next=settings.relay,
+            environment=settings.environment,
         )
         found = candidates(probe, engine=settings.engine, container=container, relay=settings.relay)
         ways = Ways(link, probe, self.session, self.cut)
@@ -231,6 +235,7 @@ class Find:
             settings.start_timeout,
             settings.relay,
             absolute(settings.root_dir, home) if settings.root_dir else "",
+            settings.environment,
         )
 
     def _container(self, link: Link, seen: Seen, plan: StartContainer) -> Server:

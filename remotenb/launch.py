@@ -21,6 +21,7 @@ from remotenb.engines.docker import (
     LABEL_LAUNCH,
     STATE_TARGET,
 )
+from remotenb.engines.host import entering
 from remotenb.errors import (
     GpuUnavailable,
     JupyterFailed,
@@ -84,6 +85,8 @@ class Launcher:
     """Whether a relay will be beside the server: then it need not be reached from outside."""
     root_dir: str = ""
     """Where a server on the host or in a running container starts; its own default if empty."""
+    environment: str | None = None
+    """The Python environment of the host that its servers run in."""
 
     def container(self, plan: StartContainer) -> Server:
         """Make the planned container, or start it again, and wait for its server."""
@@ -143,7 +146,7 @@ class Launcher:
             'printf "%s" "$TOKEN" | "$@"',
             *engine_of(container).inside(container.id if container else ""),
             *("env", f"INSIDE={'container' if container else 'host'}"),
-            *("sh", "-c", far.source("start_server.sh"), "sh"),
+            *("sh", "-c", self._before(container) + far.source("start_server.sh"), "sh"),
             *(ANY if own_network and not self.relay else LOOPBACK, far.source("serve.sh")),
             *(str(int(self.start_timeout)), self.root_dir, self._patience),
             timeout=self.start_timeout + 30,
@@ -162,6 +165,9 @@ class Launcher:
         except BaseException:
             self._stop(file, container)
             raise
+
+    def _before(self, container: Container | None) -> str:
+        return "" if container else entering(self.environment)
 
     @property
     def _patience(self) -> str:

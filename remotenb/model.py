@@ -211,6 +211,8 @@ class Scan:
     listening: tuple[Listening, ...] = ()
     python: str | None = None
     jupyter: str | None = None
+    environment: str | None = None
+    """The folder of the Python environment that was entered."""
 
 
 @dataclass(frozen=True, slots=True)

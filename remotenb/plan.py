@@ -56,7 +56,7 @@ def decide(probe: Probe, servers: Iterable[Server], found: Iterable[Found], wish
             return Reuse(best, others=len(good) - 1)
         if settings.engine == "host" or _only_host(probe, settings):
             _reject_unreachable(found, wish)
-            return _on_host(probe)
+            return _on_host(probe, settings.environment)
         require_engine(probe)
         _reject_unreachable(found, wish)
         return _start(probe, wish, wanted_id)
@@ -215,7 +215,18 @@ def _unreachable(found: Found) -> ServerUnreachable:
     )
 
 
-def _on_host(probe: Probe) -> Plan:
+def _on_host(probe: Probe, environment: str | None) -> Plan:
+    entered = probe.host.environment
+    if environment and entered is None:
+        raise JupyterMissing(
+            f"there is no Python environment {environment} on that machine",
+            hint="say in the config where its folder is: the one that has bin/python in it",
+        )
+    if environment and probe.host.jupyter is None:
+        raise JupyterMissing(
+            f"there is no Jupyter in the environment {entered}",
+            hint=f"on that machine: {entered}/bin/python -m pip install jupyterlab",
+        )
     if probe.host.jupyter is None:
         raise JupyterMissing(
             "there is no jupyter command on that machine",

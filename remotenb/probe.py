@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from remotenb import far, sudo
 from remotenb.answered import Output, answered, nothing_answered
+from remotenb.engines.host import entering
 from remotenb.errors import ScriptFailed
 from remotenb.model import Gpu, Probe, Scan
 from remotenb.scan import parse_scan
@@ -34,44 +36,46 @@ TIMEOUT_S = 45.0
 """For the whole probe; each command in it has a shorter end of its own."""
 
 
-def probe(
+def probe(  # noqa: PLR0913  all but the link by name
     link: Link,
     *,
     engine: EngineChoice,
     wanted: str = "",
     enter: bool = True,
     relay_next: bool = False,
+    environment: str | None = None,
 ) -> Probe:
     """Ask the machine what is on it; ``wanted`` is a container to enter in any case.
+
+    ``environment`` is the only one of the host whose Jupyter counts.
 
     Without ``enter`` no container is entered, and no server is looked for. With ``relay_next``
     the session that a relay will be attached by is opened meanwhile.
 
     Raises :class:`ScriptFailed` when the answer makes no sense.
     """
-    seen = _ask(link, engine=engine, wanted=wanted, enter=enter, relay_next=relay_next)
+    ask = partial(
+        _ask,
+        link,
+        ENGINE=engine,
+        WANTED=wanted,
+        SCAN=far.source("scan.sh") if enter else "",
+        ENTER=entering(environment),
+    )
+    seen = ask(relay_next=relay_next)
     serves = any(file.alive for file in seen.host.files)
     if serves or not sudo.may_help(seen.engine) or not sudo.open_door(link):
         return seen
-    return _ask(link, engine=engine, wanted=wanted, enter=enter, relay_next=False)
+    return ask(relay_next=False)
 
 
-def _ask(
-    link: Link,
-    *,
-    engine: EngineChoice,
-    wanted: str,
-    enter: bool,
-    relay_next: bool,
-) -> Probe:
+def _ask(link: Link, *, relay_next: bool, **variables: str) -> Probe:
     done = link.script(
         far.source("probe.sh"),
         timeout=TIMEOUT_S,
         pipe_next=relay_next,
-        ENGINE=engine,
-        WANTED=wanted,
         SUDO=" ".join(link.sudo),
-        SCAN=far.source("scan.sh") if enter else "",
+        **variables,
     )
     logger.debug("probe stderr: %s", one_line(done.err))
     return parse(done.out, sudo=link.sudo)

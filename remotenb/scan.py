@@ -26,7 +26,13 @@ def parse_scan(raw: bytes) -> Scan:
             listening += [socket] if socket else []
         else:
             facts[kind] = plain(rest)
-    return Scan(tuple(files), tuple(listening), facts.get("@python"), facts.get("@jupyter"))
+    return Scan(
+        files=tuple(files),
+        listening=tuple(listening),
+        python=facts.get("@python"),
+        jupyter=facts.get("@jupyter"),
+        environment=facts.get("@environment"),
+    )
 
 
 def records(text: str) -> list[tuple[str, str]]:

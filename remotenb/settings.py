@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ssh_config: str | None = None
 
     engine: EngineChoice = "auto"
+    environment: str | None = None
     image: str | None = None
     container: str | None = None
     container_name: Name | None = None
@@ -123,6 +124,9 @@ def settings_for(
         merged |= layer
     if "shm_size" in merged and "ipc" not in merged:
         merged["ipc"] = None  # docker refuses both; naming a size says which is meant
+    alone = "environment" in merged and merged.keys().isdisjoint({"image", "container"})
+    if alone and merged.get("engine", "auto") == "auto":
+        merged["engine"] = "host"  # an environment is nowhere else
     return msgspec.convert(merged, Settings)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from remotenb import far
+from remotenb.ssh.shell import quote
+
 if TYPE_CHECKING:
     from remotenb.engines.docker import Argv
 
@@ -14,3 +17,8 @@ class HostItself:
     def inside(self, container: str) -> Argv:  # noqa: ARG002  there is none
         """Nothing need be said."""
         return ()
+
+
+def entering(environment: str | None) -> str:
+    """The beginning of a script that runs in this Python environment, or ends where it is not."""
+    return f"WANTED={quote(environment)}\n{far.source('environment.sh')}" if environment else ""

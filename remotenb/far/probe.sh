@@ -1,6 +1,6 @@
 # What is on this machine, as one JSON object; nothing is changed and nothing inferred.
-# In: SUDO (how sudo is called), ENGINE (auto, docker, podman, host), WANTED (a container's name, or empty), SCAN (scan.sh; empty to
-# look for no server).
+# In: SUDO (how sudo is called), ENGINE (auto, docker, podman, host), WANTED (a container's name, or empty),
+# SCAN (scan.sh; empty to look for no server), ENTER (what comes before it on the host).
 # Each command's output becomes {"out": base64, "rc": n, "err": base64}: no text of this
 # machine can break the JSON. Everything is bounded in time and in size.
 
@@ -60,7 +60,7 @@ toolkit() {
 
 host_scan() {
     [ -n "$SCAN" ] || return 0
-    run host_scan 10 env INSIDE=host sh -c "$SCAN"
+    run host_scan 10 env INSIDE=host sh -c "$ENTER$SCAN"
 }
 
 # Docker, by sudo where it must be; and the user's own podman, and root's where it was ever used

@@ -37,9 +37,19 @@ looks_alive() {
     if grep -qsa -e jupyter -e notebook "/proc/$1/cmdline"; then echo 1; else echo 0; fi
 }
 
+# Where an environment was entered, only servers that its own Python runs: others lack what is in it.
+of_environment() {
+    [ -n "$entered" ] || return 0
+    case $(tr '\000' '\n' 2>/dev/null <"/proc/$1/cmdline" | head -n 1) in
+        "$entered"/bin/* | "$(cd "$entered" && pwd -P)"/bin/*) ;;
+        *) return 1 ;;
+    esac
+}
+
 runtime_files | while IFS= read -r file; do
     pid=${file##*server-}
     pid=${pid%.json}
+    of_environment "$pid" || continue
     printf '@file %s %s %s\n' "$(looks_alive "$pid")" "$(stat -c %Y "$file" 2>/dev/null || echo 0)" "$file"
     head -c 16384 "$file" 2>/dev/null | sed 's/^/ /'
     echo
@@ -49,5 +59,6 @@ done
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" && !seen[$2]++ {print "@listen " $2}' | head -n 256
 
 python=$(command -v python3 || command -v python) && echo "@python $python"
-jupyter=$(command -v jupyter) && echo "@jupyter $jupyter"
+jupyter=$(command -v jupyter) && case $jupyter in "$entered"*) echo "@jupyter $jupyter" ;; esac
+[ -z "$entered" ] || echo "@environment $entered"
 exit 0

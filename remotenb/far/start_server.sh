@@ -1,6 +1,6 @@
 # Starts a Jupyter server that outlives this shell: in a container, or on the host.
 # In: the token on stdin; $1 the address to bind, $2 the text of serve.sh, $3 seconds to wait,
-# $4 the folder to start in, or nothing; $5 for serve.sh.
+# $4 the folder to start in, or nothing; $5 for serve.sh; and what environment.sh left.
 # Out: where its state is, and the record of its runtime file as scan.sh prints it.
 cd "${4:-.}" || exit 1
 umask 077
@@ -17,7 +17,7 @@ cat >"$dir/token" && printf '%s\n' "$serve" >"$dir/serve.sh" || { rm -rf "$dir";
 JUPYTER_TOKEN_FILE=$dir/token JUPYTER_RUNTIME_DIR=$dir/rt
 export JUPYTER_TOKEN_FILE JUPYTER_RUNTIME_DIR
 # A server that was ready takes its folder away when it ends; of one that was not, the log is wanted.
-run='echo $$ >"$0/pid"; sh "$0/serve.sh" "$1" any "$2" >"$0/log" 2>&1; echo $? >"$0/exit"; [ ! -e "$0/ready" ] || rm -rf "$0"'
+run='echo $$ >"$0/pid"; ${activate:+bash -c "$activate" bash} sh "$0/serve.sh" "$1" any "$2" >"$0/log" 2>&1; echo $? >"$0/exit"; [ ! -e "$0/ready" ] || rm -rf "$0"'
 if command -v setsid >/dev/null 2>&1; then
     setsid sh -c "$run" "$dir" "$address" "$tornado" </dev/null >/dev/null 2>&1 &
 else

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from remotenb import far
+from remotenb.engines.host import entering
 from remotenb.probe import parse
 from remotenb.ssh.shell import Script
 
@@ -43,6 +44,36 @@ def test_each_shell_can_read_each_script(shell: list[str], script: Path) -> None
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "folder"),
+    [
+        ("~/a venv", "a venv"),
+        ("deep/er", "deep/er"),
+        ("known", "elsewhere/known"),
+        ("named", "miniconda3/envs/named"),
+        ("base", "miniconda3"),
+        ("kept", ".virtualenvs/kept"),
+        ("no-such", ""),
+        ("known; touch ran", ""),
+    ],
+)
+def test_an_environment_is_found_by_its_folder_or_its_name(
+    shell: list[str], tmp_path: Path, wanted: str, folder: str
+) -> None:
+    for one in ("a venv", "deep/er", "elsewhere/known", "miniconda3/envs/named", "miniconda3"):
+        (tmp_path / one / "bin").mkdir(parents=True)
+        (tmp_path / one / "bin/python").symlink_to("/bin/sh")
+    (tmp_path / "miniconda3/conda-meta").mkdir()
+    (tmp_path / ".virtualenvs").mkdir()
+    (tmp_path / ".virtualenvs/kept").symlink_to(tmp_path / "deep/er")
+    (tmp_path / ".conda").mkdir()
+    (tmp_path / ".conda/environments.txt").write_text(f"/gone/known\n{tmp_path}/elsewhere/known\n")
+    source = entering(wanted) + 'echo "$entered|$CONDA_PREFIX$VIRTUAL_ENV|$(command -v python)"'
+    where = f"{tmp_path}/{folder}"
+    said = answer_of(shell, source, tmp_path)[1].decode()
+    assert said == (f"{where}|{where}|{where}/bin/python\n" if folder else "")
+
+
 def answer_of(shell: list[str], source: str, home: Path, **variables: str) -> tuple[int, bytes]:
     script = Script.build(source, variables=variables)
     done = subprocess.run(
@@ -65,7 +96,7 @@ def test_the_probe_run_by_each_shell_gives_what_parse_reads(
     runtime.mkdir(parents=True)
     file = runtime / "jpserver-999999999.json"
     file.write_text('{"port": 8888, "token": "s3cret",\n "base_url": "/x/"}', encoding="utf-8")
-    variables = {"ENGINE": "host", "WANTED": "", "SCAN": far.source("scan.sh")}
+    variables = {"ENGINE": "host", "WANTED": "", "SCAN": far.source("scan.sh"), "ENTER": ""}
     code, out = answer_of(shell, far.source("probe.sh"), tmp_path, **variables)
     seen = parse(out)
     assert (code, seen.user, seen.home) == (0, getuser(), str(tmp_path))

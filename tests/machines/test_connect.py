@@ -163,6 +163,46 @@ def test_jupyter_of_the_host_serves_where_no_container_is_wanted(laptop: Laptop,
     until(lambda: not box.run(states).stdout, "the state folder taken away")
 
 
+ANOTHER_ENVIRONMENT = """
+mkdir -p ~/envs/empty/bin && ln -s /usr/bin/python3 ~/envs/empty/bin/python
+cp -r /opt/jupyter ~/envs/torch
+sed -i "s|/opt/jupyter|$HOME/envs/torch|" ~/envs/torch/bin/* ~/envs/torch/pyvenv.cfg
+"""
+LIKE_CONDA = """
+mkdir -p ~/.conda ~/envs/torch/conda-meta ~/envs/torch/etc/conda/activate.d
+echo ~/envs/torch >~/.conda/environments.txt
+echo 'of=(bash alone); export FROM_A_PACKAGE=${of[1]}' >~/envs/torch/etc/conda/activate.d/x.sh
+"""
+WHERE = "import os, sys; print(sys.prefix, *map(os.environ.get, {}))"
+
+
+@pytest.mark.usefixtures("host_jupyter")
+def test_an_environment_of_the_host_is_entered_and_no_other_is_taken_for_it(
+    laptop: Laptop, box: Box
+) -> None:
+    box.run(["sh", "-ec", ANOTHER_ENVIRONMENT], user="alice")
+    torch = "/home/alice/envs/torch"
+    in_torch = {"REMOTENB_ENVIRONMENT": "~/envs/torch"}
+    with laptop.connected("gpu-box", "--engine", "host") as other:
+        assert other.ready["reused"] is False
+    with laptop.connected("gpu-box", environment=in_torch) as own:
+        assert (own.ready["engine"], own.ready["reused"]) == ("host", False)
+        said = Notebook(own.ready["url"]).run(WHERE.format(["VIRTUAL_ENV"]))
+        assert said.split() == [torch, torch]
+    with laptop.connected("gpu-box", environment=in_torch) as again:
+        assert again.ready["url"] == own.ready["url"]
+    box.run(["pkill", "-u", "alice", "-f", "jupyter"])
+    box.run(["sh", "-ec", LIKE_CONDA], user="alice")
+    by_name = {"REMOTENB_ENVIRONMENT": "torch"}
+    with laptop.connected("gpu-box", environment=by_name) as own:
+        said = Notebook(own.ready["url"]).run(WHERE.format(["CONDA_PREFIX", "FROM_A_PACKAGE"]))
+        assert said.split() == [torch, torch, "alone"]
+    box.run(["pkill", "-u", "alice", "-f", "jupyter"])
+    for name, word in (("nope", "no Python environment nope"), ("~/envs/empty", "no Jupyter in")):
+        missing = laptop.refused("gpu-box", environment={"REMOTENB_ENVIRONMENT": name})
+        assert (missing["error"], word in missing["message"]) == ("JupyterMissing", True)
+
+
 def test_a_terminate_or_hangup_closes_the_tunnel_and_leaves_the_notebook(
     laptop: Laptop, box: Box
 ) -> None:

@@ -347,6 +347,17 @@ def test_engine_host_starts_the_hosts_jupyter_or_says_that_there_is_none() -> No
     assert isinstance(error, JupyterMissing)
 
 
+def test_an_environment_of_the_host_that_is_not_there_or_has_no_jupyter_is_named() -> None:
+    asked = wish(engine="host", environment="torch")
+    error = refused(decide(probe(host=WITH_JUPYTER), (), (), asked))
+    assert "no Python environment torch" in error.message
+    entered = Scan(environment="/home/alice/envs/torch")
+    error = refused(decide(probe(host=entered), (), (), asked))
+    assert "/home/alice/envs/torch/bin/python -m pip install jupyterlab" in error.hint
+    entered = replace(entered, jupyter="/home/alice/envs/torch/bin/jupyter")
+    assert decide(probe(host=entered), (), (), asked) == StartServer(None)
+
+
 def test_a_server_that_only_a_relay_reaches_is_said_before_a_second_one_is_started() -> None:
     hidden = found(container("a"), endpoints=(), obstacle="it listens on a unix socket")
     error = refused(decide(probe(), (), [hidden], wish(image=PYTORCH)))

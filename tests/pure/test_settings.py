@@ -131,6 +131,13 @@ def test_a_port_out_of_range_on_the_command_line_is_a_usage_error() -> None:
     assert raised.value.code == 2
 
 
+def test_naming_an_environment_means_the_host_itself_unless_an_image_is_named_too() -> None:
+    assert settled('[defaults]\nenvironment = "torch"\n').engine == "host"
+    named = '[defaults]\nenvironment = "torch"\nimage = "busybox:1"\n'
+    assert settled(named).engine == "auto"
+    assert settled('[defaults]\nenvironment = "torch"\nengine = "podman"\n').engine == "podman"
+
+
 def test_naming_a_shm_size_means_an_ipc_of_its_own() -> None:
     assert settled().ipc == "host"
     assert settled('[defaults]\nshm_size = "8g"\n').ipc is None
