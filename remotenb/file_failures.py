@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from remotenb import errors
-from remotenb.far.copying import trouble
+from remotenb.far.copy_frames import trouble
 from remotenb.text import one_line
 
 if TYPE_CHECKING:

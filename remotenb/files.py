@@ -22,7 +22,9 @@ from paramiko import SSHException
 from remotenb import errors, far
 from remotenb.engines import engine_of
 from remotenb.execute import Execution
-from remotenb.far.copying import DONE, GO, PLAN, Receiver, Sender, Trouble, Wire
+from remotenb.far.copy_frames import DONE, GO, PLAN, Trouble, Wire
+from remotenb.far.receiving import Receiver
+from remotenb.far.sending import Sender
 from remotenb.far.tree import Untrusted, to_wire
 from remotenb.file_failures import ended, here, over_there
 from remotenb.ssh.process import keep_err

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from remotenb import far
 from remotenb.errors import DiskFull, InstallFailed, UsageError
-from remotenb.far.copying import DATA, DONE, GO, PLAN, WHOLE, Sender
+from remotenb.far.copy_frames import DATA, DONE, GO, PLAN, WHOLE
+from remotenb.far.sending import Sender
 from remotenb.files import Outcome, Place, Plan, Told, believed, enough_room, far_end
 from remotenb.lacking import Python
 from remotenb.text import tail

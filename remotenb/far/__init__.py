@@ -34,8 +34,9 @@ MODULES = (
     "attach",
 )
 
-COPYING = ("tree", "copying")
-INSTALLING = (*COPYING, "installing")
+_RECEIVING = ("tree", "copy_frames", "incoming", "receiving")
+COPYING = (*_RECEIVING, "sending", "copying")
+INSTALLING = (*_RECEIVING, "installing")
 
 LENGTH_DIGITS = 8
 

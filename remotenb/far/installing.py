@@ -24,18 +24,8 @@ from urllib.request import Request, urlopen
 
 assert sys.platform != "win32"  # noqa: S101  for mypy: this runs on servers
 
-from remotenb.far.copying import (
-    DATA,
-    DONE,
-    GO,
-    PLAN,
-    TROUBLE,
-    WHOLE,
-    Receiver,
-    Wire,
-    trouble,
-    write,
-)
+from remotenb.far.copy_frames import DATA, DONE, GO, PLAN, TROUBLE, WHOLE, Wire, trouble, write
+from remotenb.far.receiving import Receiver
 
 INDEX_TIMEOUT_S = 4.0
 """For an index to answer: a closed network mostly says nothing at all."""

@@ -147,17 +147,25 @@ def ours(module: str) -> bool:
 
 
 def test_every_module_that_is_shipped_is_looked_at() -> None:
-    shipped = {*far.MODULES, *far.INSTALLING, "kernels", "loader"}
+    shipped = {*far.MODULES, *far.COPYING, *far.INSTALLING, "kernels", "loader"}
     assert {f"{name}.py" for name in shipped} == {file.name for file in FILES}
 
 
 def test_it_imports_the_standard_library_and_its_neighbours_only(tree: ast.Module) -> None:
-    for module, name in imports(tree):
+    for module, _ in imports(tree):
         known = module.split(".")[0] in sys.stdlib_module_names or ours(module)
         assert known, f"imports {module}"
         assert module not in NEWER_MODULES | {"__future__"}, f"imports {module}"
-        if module == "remotenb.far":
-            assert name in (*far.MODULES, *far.INSTALLING), f"{name} is not shipped"
+
+
+@pytest.mark.parametrize("shipped", [far.MODULES, far.COPYING, far.INSTALLING])
+def test_what_a_shipped_module_imports_is_shipped_before_it(shipped: tuple[str, ...]) -> None:
+    for at, name in enumerate(shipped):
+        source = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+        for module, part in imports(source):
+            if ours(module):
+                wanted = part if module == "remotenb.far" else module.rpartition(".")[2]
+                assert wanted in shipped[:at], f"{name} imports {wanted}"
 
 
 def test_it_uses_no_name_that_is_newer(tree: ast.Module) -> None:

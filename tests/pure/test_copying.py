@@ -20,8 +20,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remotenb.far import copying, tree
-from remotenb.far.copying import Receiver, Sender, Wire
+from remotenb.far import copy_frames, tree
+from remotenb.far.copy_frames import Wire
+from remotenb.far.receiving import Receiver
+from remotenb.far.sending import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +64,7 @@ def other_end(act: Callable[[Wire], None], limit: int | None = None) -> Iterator
     def run() -> None:
         try:
             act(wire(theirs, limit))
-        except (EOFError, OSError, copying.Trouble):
+        except (EOFError, OSError, copy_frames.Trouble):
             pass
         finally:
             theirs.close()
@@ -291,16 +293,16 @@ def hostile(
     entries: list[tuple[Any, ...]], frames: list[tuple[int, bytes]]
 ) -> Callable[[Wire], None]:
     def send(end: Wire) -> None:
-        end.say(copying.TREE, entries)
-        end.say(copying.NO_MORE)
-        wanted = list(end.lists(copying.WANT))
+        end.say(copy_frames.TREE, entries)
+        end.say(copy_frames.NO_MORE)
+        wanted = list(end.lists(copy_frames.WANT))
         for number, _, _ in wanted:
-            end.say(copying.FILE, [number, 0])
-            end.put(copying.DATA, b"evil")
-            end.say(copying.WHOLE, hashlib.sha256(b"evil").hexdigest())
+            end.say(copy_frames.FILE, [number, 0])
+            end.put(copy_frames.DATA, b"evil")
+            end.say(copy_frames.WHOLE, hashlib.sha256(b"evil").hexdigest())
         for kind, body in frames:
             end.put(kind, body)
-        end.say(copying.NO_MORE)
+        end.say(copy_frames.NO_MORE)
 
     return send
 
@@ -321,7 +323,7 @@ def test_nothing_is_written_outside_whatever_the_other_end_says(
         before = contents(place / "outside")
         with other_end(hostile([top, *entries], frames)) as end:
             receiver = Receiver(end, str(place / "target"))
-            with suppress(tree.Untrusted, EOFError, OSError, copying.Trouble):
+            with suppress(tree.Untrusted, EOFError, OSError, copy_frames.Trouble):
                 receiver.plan("name", slash=False)
                 receiver.fetch(True, lambda _moved: None)
         assert names(place) == ["outside", "target"]
@@ -352,13 +354,13 @@ def test_a_tree_that_cannot_be_is_refused(entries: list[Any], tmp_path: Path) ->
 
 def test_damage_on_the_way_is_noticed_and_nothing_of_it_stays(tmp_path: Path) -> None:
     def send(end: Wire) -> None:
-        end.say(copying.TREE, [["", "file", 4, 0, 0o644, ""]])
-        end.say(copying.NO_MORE)
-        list(end.lists(copying.WANT))
-        end.say(copying.FILE, [0, 0])
-        end.put(copying.DATA, b"xxxx")
-        end.say(copying.WHOLE, hashlib.sha256(b"yyyy").hexdigest())
-        end.say(copying.NO_MORE)
+        end.say(copy_frames.TREE, [["", "file", 4, 0, 0o644, ""]])
+        end.say(copy_frames.NO_MORE)
+        list(end.lists(copy_frames.WANT))
+        end.say(copy_frames.FILE, [0, 0])
+        end.put(copy_frames.DATA, b"xxxx")
+        end.say(copy_frames.WHOLE, hashlib.sha256(b"yyyy").hexdigest())
+        end.say(copy_frames.NO_MORE)
 
     with other_end(send) as end:
         receiver = Receiver(end, str(tmp_path / "target"))
