@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from remotenb.engines.complaints import understand
 from remotenb.engines.docker import made_here, state_dir
 from remotenb.errors import ContainerMissing, UsageError
-from remotenb.plan import require_engine
 from remotenb.reach import named
+from remotenb.required import require_engine
 from remotenb.spec import same_image
 from remotenb.ssh.process import Process
 from remotenb.ssh.remembered import Remembered

@@ -11,31 +11,25 @@ import re
 from typing import TYPE_CHECKING
 
 from remotenb.decision import Plan, Refuse, Reuse, StartContainer, StartServer
-from remotenb.engines.complaints import join_the_group
 from remotenb.engines.docker import LABEL_NAME, notebook_of_ours
 from remotenb.errors import (
     ContainerMissing,
     ContainerNotRunning,
-    EngineDown,
-    EngineMissing,
-    EngineNotPermitted,
     FarSideError,
-    ImageMissing,
     JupyterMissing,
     NameTaken,
-    NoImage,
     ServerOpen,
     ServerUnreachable,
     UsageError,
 )
 from remotenb.reach import named
-from remotenb.reference import among
-from remotenb.spec import container_name, container_spec, maker, same_image, short_ref
+from remotenb.required import absent, image_id, named_in_full, require_engine, require_image
+from remotenb.spec import container_name, container_spec, short_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remotenb.model import Container, Image, Probe
+    from remotenb.model import Container, Probe
     from remotenb.server import Found, Server
     from remotenb.settings import Settings
     from remotenb.spec import Wish
@@ -48,7 +42,7 @@ def decide(probe: Probe, servers: Iterable[Server], found: Iterable[Found], wish
     try:
         if settings.container:
             return _in_named_container(probe, tuple(servers), tuple(found), wish)
-        wanted_id = _image_id(probe, settings.image)
+        wanted_id = image_id(probe, settings.image)
         good = [s for s in servers if not wish.new and _wanted(s, wish, wanted_id)]
         good = _closed_ones(good, wish)
         if good:
@@ -158,45 +152,11 @@ def _moment(started: str | None) -> float:
     return float(re.sub(r"\D", "", started or "")[:14] or 0)
 
 
-def _image_id(probe: Probe, image: str | None) -> str | None:
-    return next((one.id for one in probe.images if same_image(one, image)), None)
-
-
 def _only_host(probe: Probe, settings: Settings) -> bool:
     """No image is wanted, no docker installed, and there is a Jupyter to start without one."""
-    absent = _absent(dict(probe.engine.refusals).get("docker"))
+    no_docker = absent(dict(probe.engine.refusals).get("docker"))
     free = settings.engine == "auto" and settings.image is None
-    return free and absent and probe.engine.name is None and probe.host.jupyter is not None
-
-
-def require_engine(probe: Probe) -> None:
-    """Raise the :class:`FarSideError` that tells why no engine answers."""
-    if probe.engine.name is not None:
-        return
-    said = dict(probe.engine.refusals)
-    docker, podman = said.get("docker"), said.get("podman")
-    if docker and "permission denied" in docker.lower():
-        raise EngineNotPermitted(
-            f"{probe.user} may not use docker there", hint=join_the_group(probe.user)
-        )
-    if not _absent(docker):
-        raise EngineDown(
-            f"docker does not answer: {docker}",
-            hint="start it on the server: sudo systemctl start docker",
-        )
-    if not _absent(podman):
-        raise EngineDown(
-            f"podman does not work there: {podman}", hint="podman info, on the server, tells more"
-        )
-    asked = " or ".join(one for one in ("docker", "podman") if one in said) or "docker or podman"
-    raise EngineMissing(
-        f"there is no {asked} on that machine",
-        hint="install Docker Engine or podman there, or use a Jupyter of the host: --engine host",
-    )
-
-
-def _absent(refusal: str | None) -> bool:
-    return refusal is None or "not found" in refusal.lower()
+    return free and no_docker and probe.engine.name is None and probe.host.jupyter is not None
 
 
 def _reject_unreachable(found: Iterable[Found], wish: Wish) -> None:
@@ -259,39 +219,6 @@ def _start(probe: Probe, wish: Wish, wanted_id: str | None) -> Plan:
     return _start_container(probe, wish)
 
 
-def named_in_full(probe: Probe, wish: Wish) -> Wish:
-    """The same wish; an image that goes by a short name gets the one that it has there."""
-    image = wish.settings.image
-    if image is None or _image_id(probe, image) is not None:
-        return wish
-    return wish.with_image(among(image, {one.ref for one in probe.images}))
-
-
-def require_image(probe: Probe, image: str | None) -> str:
-    """The id of ``image``; raises :class:`NoImage` and :class:`ImageMissing`."""
-    if image is None:
-        raise NoImage(
-            "nothing runs there, and no image is named to start from",
-            hint="name one with --image: " + (_list(probe.images) or "there is no image at all"),
-        )
-    engine = maker(probe, image)
-    having = [one for one in probe.images if same_image(one, image)]
-    found = next((one for one in having if one.engine.argv == engine.argv), None)
-    if found is None and having:
-        other = having[0].engine.name
-        raise ImageMissing(
-            f"{engine.name} has no image {image} there, but {other} has",
-            hint=f"take it from there: --engine {other}",
-        )
-    if found is None:
-        raise ImageMissing(
-            f"the image {image} is not on that machine",
-            hint=f"remotenb pull HOST {image} fetches it"
-            + (f"; there are: {_list(probe.images)}" if probe.images else ""),
-        )
-    return found.id
-
-
 def _ours(probe: Probe, wish: Wish, wanted_id: str | None) -> Container | None:
     """A container that we started before: about to be ready, or stopped meanwhile."""
     if wish.new:
@@ -321,7 +248,3 @@ def _start_container(probe: Probe, wish: Wish) -> StartContainer:
             hint="choose another with container_name in the config, or start one more with --new",
         )
     return StartContainer(spec)
-
-
-def _list(images: tuple[Image, ...]) -> str:
-    return ", ".join(image.ref for image in images[:12])

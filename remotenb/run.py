@@ -13,7 +13,7 @@ from remotenb.engines.docker import LABEL_RUN
 from remotenb.execute import Execution
 from remotenb.launch import COPY_TIMEOUT_S
 from remotenb.machine import ENGINE_TIMEOUT_S
-from remotenb.plan import named_in_full, require_image
+from remotenb.required import named_in_full, require_image
 from remotenb.setback import why_not_started
 from remotenb.spec import Wish, container_spec
 

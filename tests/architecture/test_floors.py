@@ -46,6 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.lacking",
         "remotenb.plan",
         "remotenb.reach",
+        "remotenb.required",
         "remotenb.scan",
         "remotenb.report",
         "remotenb.setback",
