@@ -37,7 +37,8 @@ introduced() {
     { echo "$GROUP" && from_image /etc/group | grep -vxF "$GROUP"; } >"$root/etc/group"
     chmod 644 "$root/etc/passwd" "$root/etc/group"
     tar -C "$root" --owner=0 --group=0 -cf "$aside/tar" etc/passwd etc/group || return 1
-    folder=$($ENGINE inspect -f '{{.Config.WorkingDir}}' "$id")
+    folder=$($ENGINE inspect -f '{{.HostConfig.UsernsMode}} {{.Config.WorkingDir}}' "$id")
+    userns=${folder%% *} folder=${folder#* }
     mounts=$($ENGINE inspect -f '{{range .Mounts}}{{println .Destination}}{{end}}' "$id")
     case $folder in
         "" | / | /bin* | /dev* | /etc* | /lib* | /proc* | /run* | /sbin* | /sys* | /usr*) ;;
@@ -47,7 +48,9 @@ introduced() {
 }
 from_image() { $ENGINE cp "$id:$1" - 2>/dev/null | tar -xOf - 2>/dev/null; }
 
-# give FOLDER: it will be the user's; but one of the machine's, mounted there, stays as it is
+# give FOLDER: it will be the user's; but one of the machine's, mounted there, stays as it is.
+# Where docker gives others other uids, it gives them to what it copies too, also into a container
+# that has the machine's: nobody's folder can be made the user's there, but one for everybody can.
 give() {
     while IFS= read -r mount; do
         [ -n "$mount" ] || continue
@@ -55,6 +58,7 @@ give() {
     done <<MOUNTS
 $mounts
 MOUNTS
-    (umask 022 && mkdir -p "$root$1") && tar -C "$root" --no-recursion -rf "$aside/tar" "${1#/}"
+    (umask 022 && mkdir -p "$root$1") && { [ "$userns" != host ] || chmod 1777 "$root$1"; } &&
+        tar -C "$root" --no-recursion -rf "$aside/tar" "${1#/}"
 }
 

@@ -128,18 +128,21 @@ def host_jupyter(box: Box) -> Iterator[None]:
 
 SECOND_DOCKER = "/run/second-docker.sock"
 _START_DOCKER = """
+socket=$1 && shift
 mkdir -p /var/lib/docker/second
 exec dockerd --data-root /var/lib/docker/second --exec-root /run/second-docker \\
-    --pidfile /run/second-docker.pid -H unix://$1 --group docker --bridge none --iptables=false \\
+    --pidfile /run/second-docker.pid -H "unix://$socket" --group docker --bridge none --iptables=false "$@" \\
     >/var/log/second-docker.log 2>&1
 """
 
 
 @contextmanager
-def second_docker(box: Box) -> Iterator[None]:
+def second_docker(box: Box, *options: str) -> Iterator[None]:
     """One more dockerd of the box, which bob's logins talk to: as if they were on another one."""
     address = f"unix://{SECOND_DOCKER}"
-    process = subprocess.Popen(box.enter(["sh", "-c", _START_DOCKER, "sh", SECOND_DOCKER]))
+    process = subprocess.Popen(
+        box.enter(["sh", "-c", _START_DOCKER, "sh", SECOND_DOCKER, *options])
+    )
     try:
         box.sshd(f"Match User bob\n  SetEnv DOCKER_HOST={address}")
         info = ["docker", "-H", address, "info"]

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machines.conftest import CLASSIC, LAB2, LAB4, TINY, did, refused
+from tests.machines.conftest import (
+    CLASSIC,
+    LAB2,
+    LAB4,
+    SECOND_DOCKER,
+    TINY,
+    did,
+    refused,
+    second_docker,
+)
 from tests.notebook import Notebook
 
 if TYPE_CHECKING:
@@ -158,3 +167,35 @@ def test_a_root_that_is_read_only_leaves_a_home_in_our_own_folder(laptop: Laptop
             "print(os.access(tempfile.gettempdir(), os.W_OK), os.environ['MPLCONFIGDIR'])"
         )
         assert said.split()[:2] == ["True", "True"], said
+
+
+REMAPPED = """
+useradd --system --no-create-home dockremap 2>/dev/null || true
+chmod o+x /var/lib/docker
+for file in /etc/subuid /etc/subgid; do echo dockremap:500000:65536 >>$file; done
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)  # an image is given to a second dockerd
+def test_where_docker_gives_containers_other_uids_files_are_still_their_users(
+    laptop: Laptop, box: Box
+) -> None:
+    box.run(["sh", "-ec", REMAPPED])
+    with second_docker(box, "--userns-remap", "default"):
+        other = ["docker", "-H", f"unix://{SECOND_DOCKER}"]
+        carry = 'docker save "$1" | docker -H "$2" load'
+        box.run(["sh", "-ec", carry, "sh", LAB4, other[2]], timeout=120)
+        options = ("gpu-box-bob", "--image", LAB4, "--volume", "~/new:/data")
+        with laptop.connected(*options) as session:
+            uid = box.run(["id", "-u", "bob"]).stdout.strip()
+            assert Notebook(session.ready["url"]).run(WRITE).split()[1:] == [uid] * 2
+        assert box.run(["find", "/home/bob", "!", "-user", "bob"]).stdout == ""
+        mine = ["run", "--rm", "--network=none", "-v", "/home/bob/new:/w"]
+        box.run(["chmod", "777", "/home/bob/new"])
+        box.run([*other, *mine, LAB4, "touch", "/w/roots"])
+        assert owner(box, "/home/bob/new/roots") == "500000:500000"
+        box.run([*other, *mine, "--userns=host", LAB4, "touch", "/w/real"])
+        assert did(laptop, "chown", "gpu-box-bob", "~/new", "--yes")["files"] == 1
+        assert owner(box, "/home/bob/new/real").partition(":")[0] == uid
+        box.run([*other, "rm", "-f", session.ready["container"]])
