@@ -77,3 +77,17 @@ def test_a_cut_of_the_link_loses_nothing_that_a_cell_in_podman_prints(
             lab.unblock()
             assert not session.wait_for("restored", 20)["lost"]
             lines.assert_each_once_in_order()
+
+
+def test_what_another_user_of_a_container_left_in_podman_is_given_back(
+    laptop: Laptop, box: Box, own: Podman
+) -> None:
+    box.run(["mkdir", "-p", "/home/alice/work"], user="alice")
+    leave = "mkdir /w/deep && touch /w/deep/one && chown -R 1234:1234 /w/deep"
+    own("run", "--rm", "-v", "/home/alice/work:/w", "--entrypoint=sh", LAB4, "-c", leave)
+    others = ["find", "/home/alice/work", "!", "-user", "alice"]
+    assert len(box.run(others).stdout.split()) == 2
+    laptop.variables["REMOTENB_ENGINE"] = "podman"
+    assert did(laptop, "chown", "gpu-box", "~/work")["files"] == 2
+    assert did(laptop, "chown", "gpu-box", "~/work", "--yes")["changed"] is True
+    assert box.run(others).stdout == ""
