@@ -131,7 +131,8 @@ _START_DOCKER = """
 socket=$1 && shift
 mkdir -p /var/lib/docker/second
 exec dockerd --data-root /var/lib/docker/second --exec-root /run/second-docker \\
-    --pidfile /run/second-docker.pid -H "unix://$socket" --group docker --bridge none --iptables=false "$@" \\
+    --pidfile /run/second-docker.pid -H "unix://$socket" --group docker \\
+    --bridge none --iptables=false "$@" \\
     >/var/log/second-docker.log 2>&1
 """
 
