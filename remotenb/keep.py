@@ -12,7 +12,6 @@ import random
 import secrets
 import threading
 import time
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from remotenb.presence import Presence
 from remotenb.report import Dropped, Quiet, Restored, ServerRestarted, Waiting
 from remotenb.report import ServerGone as Gone_
 from remotenb.retrying import policy_for
-from remotenb.ssh.redial import redial
+from remotenb.ssh.redial import redial_first_hop
 from remotenb.supervisor import (
     AskPerson,
     Check,
@@ -51,8 +50,6 @@ from remotenb.wake import WakeWatch
 from remotenb.watch import Restarted, ServerWatch, Silent
 
 if TYPE_CHECKING:
-    import socket
-
     from remotenb.find import Find
     from remotenb.report import LinkState
     from remotenb.server import Server
@@ -69,9 +66,6 @@ News = Cut | Restarted | Silent | Event
 TICK_S = 0.5
 SILENT_LINK_S = 2.0
 """A link that was silent for so long is not tried again."""
-LEAST_ATTEMPT_S, LEAST_SPACING_S, ATTEMPT_RTTS = 1.0, 0.33, 4
-REDIAL_S = 10.0
-"""After which somebody is told that nothing answers; then it goes on."""
 
 
 class Keeper:
@@ -246,23 +240,10 @@ class Keeper:
         old = self._link
         threading.Thread(target=old.close, name="old link", daemon=True).start()
         prompting = self._presence.taken()
-        self._link = self._connect.link(prompting=prompting, dialled=self._dialled())
-        return self._link
-
-    def _dialled(self) -> Future[socket.socket] | None:
-        """TCP to the first hop: tried until it answers, or somebody stops us."""
-        host = self._connect.host
-        first = (*host.jumps, host)[0]
-        if first.proxy_command:
-            return None
         rtt = self._tunnel.relayed.rtt if self._tunnel.relayed else 0.0
-        lifetime = max(LEAST_ATTEMPT_S, ATTEMPT_RTTS * rtt)
-        dialled: Future[socket.socket] = Future()
-        spacing, deadline = max(LEAST_SPACING_S, 1.5 * rtt), time.monotonic() + REDIAL_S
-        dialled.set_result(
-            redial(first, stop=self._stop, spacing=spacing, lifetime=lifetime, deadline=deadline)
-        )
-        return dialled
+        dialled = redial_first_hop(self._connect.host, stop=self._stop, rtt=rtt)
+        self._link = self._connect.link(prompting=prompting, dialled=dialled)
+        return self._link
 
     def _resume(self, link: Link) -> Attached | None:
         """The same place again; else wherever the server is now."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -13,17 +11,14 @@ from remotenb.clock import SystemClock
 from remotenb.errors import LinkError, RemotenbError
 from remotenb.retrying import Outage, Trouble, policy_for, trouble
 from remotenb.ssh.link import open_link
-from remotenb.ssh.redial import redial
+from remotenb.ssh.redial import redial_first_hop
 
 if TYPE_CHECKING:
-    import socket
-
     from remotenb.clock import Clock
     from remotenb.machine import Machine
 
 GIVE_UP_S = 3600.0
 """After so long without a link somebody is told, instead of waiting on."""
-REDIAL_S = 10.0
 
 
 class Lasting:
@@ -67,7 +62,9 @@ class Lasting:
         """One attempt; why it failed."""
         try:
             link = open_link(
-                self.machine.host, dialled=self._dialled(), remembered=self.machine.remembered
+                self.machine.host,
+                dialled=redial_first_hop(self.machine.host, stop=threading.Event()),
+                remembered=self.machine.remembered,
             )
         except LinkError as failure:
             return failure
@@ -87,14 +84,3 @@ class Lasting:
             raise error
         self._outage = self._outage.with_one(kind)
         self._clock.sleep(wait)
-
-    def _dialled(self) -> Future[socket.socket] | None:
-        """TCP to the first hop, as soon as it answers; see :mod:`remotenb.ssh.redial`."""
-        host = self.machine.host
-        first = (*host.jumps, host)[0]
-        if first.proxy_command:
-            return None
-        dialled: Future[socket.socket] = Future()
-        deadline = time.monotonic() + REDIAL_S
-        dialled.set_result(redial(first, stop=threading.Event(), deadline=deadline))
-        return dialled

@@ -13,6 +13,7 @@ import selectors
 import socket
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from remotenb.model import Host
     from remotenb.ssh.dial import Address
 
+LEAST_ATTEMPT_S, LEAST_SPACING_S, ATTEMPT_RTTS = 1.0, 0.33, 4
+REDIAL_S = 10.0
+"""After which somebody is told that nothing answers; then it goes on."""
 IN_FLIGHT = 3
 """Attempts at a time."""
 STOP_WITHIN_S = 0.05
@@ -45,8 +49,8 @@ def redial(  # noqa: PLR0913  all but the host by name
     host: Host,
     *,
     stop: threading.Event,
-    spacing: float = 0.33,
-    lifetime: float = 1.0,
+    spacing: float = LEAST_SPACING_S,
+    lifetime: float = LEAST_ATTEMPT_S,
     deadline: float | None = None,
     known: Sequence[Address] = (),
 ) -> socket.socket:
@@ -65,6 +69,29 @@ def redial(  # noqa: PLR0913  all but the host by name
                 winner.settimeout(host.connect_timeout)
                 return winner
     raise HostUnreachable(f"{host.name} is not dialled any more", hint="connect again")
+
+
+def redial_first_hop(
+    host: Host, *, stop: threading.Event, rtt: float = 0.0
+) -> Future[socket.socket] | None:
+    """TCP to where ``host`` is dialled first, as :func:`redial`; None behind a ProxyCommand.
+
+    ``rtt`` is the way's last known round trip, in seconds.
+    """
+    first = (*host.jumps, host)[0]
+    if first.proxy_command:
+        return None
+    dialled: Future[socket.socket] = Future()
+    dialled.set_result(
+        redial(
+            first,
+            stop=stop,
+            spacing=max(LEAST_SPACING_S, 1.5 * rtt),
+            lifetime=max(LEAST_ATTEMPT_S, ATTEMPT_RTTS * rtt),
+            deadline=time.monotonic() + REDIAL_S,
+        )
+    )
+    return dialled
 
 
 def address_of(sock: socket.socket) -> Address:
