@@ -89,7 +89,7 @@ def execute(  # noqa: PLR0913  what a terminal is made of
         )
     marker = f"remotenb-{secrets.token_hex(12)}"
     channel = machine.link.begin(
-        far.source("exec.sh"),
+        far.source("exec.sh") + far.source("attended.sh"),
         command,
         {
             "MARKER": marker,

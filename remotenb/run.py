@@ -74,7 +74,7 @@ def begin(
     """
     marker = f"remotenb-{secrets.token_hex(12)}"
     channel = machine.link.begin(
-        far.source("foreground.sh"),
+        far.source("foreground.sh") + far.source("attended.sh"),
         (),
         {"MARKER": marker, "ENGINE": shlex.join(spec.engine.argv), "ID": container},
         term=term,

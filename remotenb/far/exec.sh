@@ -1,15 +1,11 @@
-# Runs a command in a container, with this channel as its stdin and stdout, and ends it with the link.
+# Runs a command in a container; attended.sh, which follows, begins it and ends it with the link.
 # In: MARKER, ENGINE (the engine's command), ID (the container), WHO (inside it), TERMINAL (its
 # TERM; empty for none); the parameters are the command.
-
-printf '\n%s\n' "$MARKER"
 
 # An engine lets what it has begun run on when its client dies; so the first process is marked,
 # with its pid in there, and its group is told that the terminal is gone. What heeds that not
 # (nohup) or has left the group (tmux) was meant to stay.
 hang_up() {
-    trap '' HUP TERM INT PIPE
-    kill "$client" 2>/dev/null
     $ENGINE exec ${WHO:+-u "$WHO"} "$ID" sh -c '
         marker=$1
         shift
@@ -21,26 +17,13 @@ hang_up() {
         [ -z "$mark" ] || { kill -s HUP -- "-${mark##*-}"; kill -s CONT -- "-${mark##*-}"; }' \
         sh "$MARKER" "$@" </dev/null >/dev/null 2>&1
 }
-trap 'hang_up 1 1 1; exit 129' HUP TERM
 
 home=
 case $WHO in root | 0 | root:* | 0:*) home=1 ;; esac  # else root's files would fill the user's home
 tty=
 [ -z "$TERMINAL" ] || tty=1
 
-exec 3<&0  # a command in the background would get an empty stdin
-$ENGINE exec -i ${tty:+-t -e "TERM=$TERMINAL"} ${WHO:+-u "$WHO"} ${home:+-e HOME=/root} "$ID" \
-    sh -c 'mark=$1; shift; export REMOTENB_EXEC="$mark-$$"; exec "$@"' sh "$MARKER" "$@" <&3 3<&- &
-client=$!
-exec 3<&-
-
-# without a terminal nobody is told that sshd has ended
-(while kill -0 "$PPID"; do sleep 1; done; kill -s TERM "$$") </dev/null >/dev/null 2>&1 &
-watch=$!
-
-wait "$client"
-code=$?
-kill "$watch" 2>/dev/null
-# the client alone died of SIGPIPE: nobody reads any more
-[ "$code" -ne 141 ] || hang_up 0
-exit "$code"
+begin() {
+    exec $ENGINE exec -i ${tty:+-t -e "TERM=$TERMINAL"} ${WHO:+-u "$WHO"} ${home:+-e HOME=/root} "$ID" \
+        sh -c 'mark=$1; shift; export REMOTENB_EXEC="$mark-$$"; exec "$@"' sh "$MARKER" "$@"
+}
