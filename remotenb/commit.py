@@ -167,6 +167,7 @@ def commit(
         PRIVATE=PRIVATE,
         PASSWD=who.passwd if who else "",
         GROUP=who.group if who else "",
+        EVERYONES=far.source("everyones.py"),
         REMAP="--userns=host" if container.engine.remaps else "",
         ROOT="--user=0:0" if base["Config"].get("User") else "",
     )

@@ -1,6 +1,6 @@
 # Makes an image of a container: its base, with what was changed, and nothing else.
 # In: ENGINE (the engine's command), ID (the container), BASE (its image), PAUSE (true, false), PRIVATE (an expression for paths that stay behind), PASSWD and GROUP (lines
-# that stay behind), REMAP (an option), ROOT (an option, where the base's user is not root); the
+# that stay behind), EVERYONES (everyones.py), REMAP (an option), ROOT (an option, where the base's user is not root); the
 # parameters are options for the commit that make its configuration the base's. Prints the image's id;
 # it has no name yet.
 #
@@ -21,12 +21,23 @@ leave() {
 trap '' PIPE
 trap 'leave 1' HUP TERM INT
 
-# Run in the image of all that there is: what stays behind of two files, and a tar of the paths on stdin.
+# Run in the image of all that there is: what stays behind of two files, what others find of packages
+# in homes, and a tar of the paths on stdin and of what that changed.
 pack='
 cd / || exit
 without() { rest=$(grep -vxF "$2" "$1") && printf "%s\n" "$rest" >"$1"; }
 [ -z "$1" ] || without /etc/passwd "$1"
 [ -z "$2" ] || without /etc/group "$2"
+everyones=$3
+shift 3
+changed=
+for packages; do
+    python=${packages#*/lib/}
+    python=$(command -v "${python%%/*}") || continue
+    changed="$changed$("$python" -I -c "$everyones" "$packages")
+" || exit
+done
+paths() { { cat; printf "%s" "$changed"; } | sort -u; }
 there() {
     case $1 in
         # where the driver was mounted an empty file is left, which would hide the next box of that name
@@ -35,24 +46,32 @@ there() {
     esac
 }
 if tar --version 2>/dev/null | grep -q GNU; then
-    while IFS= read -r path; do
+    paths | while IFS= read -r path; do
         if there "$path"; then printf "%s\n" "$path"; fi
     done | tar -c -f - --no-recursion --no-unquote --xattrs -T -
 else  # of busybox: it reads no list
     set --
+    list=$(paths)
     while IFS= read -r path; do
         if there "$path"; then set -- "$@" "$path"; fi
-    done
+    done <<LIST
+$list
+LIST
     tar -c -f - --no-recursion "$@"
 fi
 '
 
 $ENGINE diff "$ID" >"$aside/diff" || leave 1
-awk -v kept="$aside/kept" -v deleted="$aside/deleted" '
-    BEGIN { printf "" >kept; printf "" >deleted }
+awk -v kept="$aside/kept" -v deleted="$aside/deleted" -v packages="$aside/packages" '
+    BEGIN { printf "" >kept; printf "" >deleted; printf "" >packages }
     { path = substr($0, 3) }
     path ~ ENVIRON["PRIVATE"] { next }
     /^D/ { print path >deleted; next }
+    match(path, "^/home/[^/]+/[.]local/lib/python3[.][0-9]+/site-packages/") {
+        folder = substr(path, 1, RLENGTH - 1)
+        if (!(folder in seen)) print folder >packages
+        seen[folder] = 1
+    }
     { print "." path >kept }' "$aside/diff" || leave 1
 
 raw=$($ENGINE commit --pause="$PAUSE" "$ID") || leave 1
@@ -63,10 +82,13 @@ case $host in unix://*) plain="--config $aside --host $host" ;; esac
 copy=$($ENGINE $plain create --pull=never --network=none --interactive $REMAP $ROOT --entrypoint=sh "$BASE" \
     -c 'while IFS= read -r path; do rm -rf -- "$path"; done') || leave 1
 [ ! -s "$aside/deleted" ] || $ENGINE start -ai "$copy" <"$aside/deleted" >&2 || leave 1
-{
+pack() {
+    set -- "$PASSWD" "$GROUP" "$EVERYONES"
+    while IFS= read -r folder; do set -- "$@" "$folder"; done <"$aside/packages"
     $ENGINE run --rm --pull=never --network=none --interactive --user=0:0 $REMAP --entrypoint=sh "$raw" \
-        -c "$pack" sh "$PASSWD" "$GROUP" <"$aside/kept" || : >"$aside/failed"
-} | $ENGINE cp - "$copy:/" >&2 || leave 1
+        -c "$pack" sh "$@" <"$aside/kept" || : >"$aside/failed"
+}
+pack | $ENGINE cp - "$copy:/" >&2 || leave 1
 [ ! -e "$aside/failed" ] || leave 1
 $ENGINE rmi -f "$raw" >/dev/null 2>&1
 raw=

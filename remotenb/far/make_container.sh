@@ -44,7 +44,7 @@ introduced() {
         "" | / | /bin* | /dev* | /etc* | /lib* | /proc* | /run* | /sbin* | /sys* | /usr*) ;;
         *) give "$folder" || return 1 ;;
     esac
-    give "$USER_HOME" && $ENGINE cp -a=false - "$id:/" <"$aside/tar"  # podman would make it all the user's
+    give_home && $ENGINE cp -a=false - "$id:/" <"$aside/tar"  # podman would make it all the user's
 }
 from_image() { $ENGINE cp "$id:$1" - 2>/dev/null | tar -xOf - 2>/dev/null; }
 
@@ -62,3 +62,20 @@ MOUNTS
         tar -C "$root" --no-recursion -rf "$aside/tar" "${1#/}"
 }
 
+# An image that was made where this name had another number: its folders in the home are this user's
+# here, so that more can be put into them; the files there stay as they are.
+give_home() {
+    give "$USER_HOME" || return 1
+    owner=$($ENGINE cp "$id:$USER_HOME" - 2>/dev/null | tar -tv --numeric-owner -f - 2>/dev/null | awk '{ print $2; exit }')
+    case $owner in "" | "$(id -u)"/*) return 0 ;; esac
+    $ENGINE cp "$id:$USER_HOME" - | tar -t --quoting-style=literal -f - |
+        MOUNTS=$mounts awk -v above="${USER_HOME%/*}/" -v home="${USER_HOME##*/}/" '
+            BEGIN { count = split(ENVIRON["MOUNTS"], mount, "\n") }
+            index($0, home) != 1 || !/[^\/]\/$/ { next }
+            {
+                for (i = 1; i <= count; i++) if (mount[i] != "" && index(above $0, mount[i] "/") == 1) next
+                print substr(above $0, 2)
+            }' >"$aside/folders" || return 1
+    (cd "$root" && umask 022 && tr '\n' '\0' <"$aside/folders" | xargs -0 mkdir -p --) &&
+        tar -C "$root" --no-recursion --no-unquote -rf "$aside/tar" -T "$aside/folders"
+}

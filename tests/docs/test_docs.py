@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,6 +138,29 @@ def test_the_reference_tells_of_every_option(name: str) -> None:
     for parameter in command.params:
         for option in parameter.opts if isinstance(parameter, click.Option) else ():
             assert re.search(rf"`{option}[ `]", page), option
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Commands of remotenb that a page shows whole: in a block, or in the middle of a line."""
+    shown = page.read_text(encoding="utf-8").replace("\\|", "|")
+    for block in re.findall(r"^```\w+\n(.*?)^```", shown, re.MULTILINE | re.DOTALL):
+        joined = re.sub(r" [\\`]\n +", " ", block)
+        yield from re.findall(r"^(?:\$ )?remotenb (\w+ .*)$", joined, re.MULTILINE)
+    yield from re.findall(r"(?<!`)`remotenb (\w+ [^`\n]+)`", shown)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_every_command_on_a_page_is_one_that_is_understood(page: Path) -> None:
+    for shown in commands(page):
+        name, *args = shlex.split(re.split(r" [|<>]+ |; | && ", shown)[0], comments=True)
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None, shown
+        try:
+            command.make_context(name, args)
+        except click.exceptions.Exit:  # --help
+            pass
+        except click.UsageError as error:
+            pytest.fail(f"{shown}: {error.format_message()}")
 
 
 def test_the_architecture_page_names_every_module_and_script() -> None:

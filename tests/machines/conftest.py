@@ -130,9 +130,11 @@ SECOND_DOCKER = "/run/second-docker.sock"
 _START_DOCKER = """
 socket=$1 && shift
 mkdir -p /var/lib/docker/second
+# a bridge of its own, for with none it would take the other one's away
+ip link add docker1 type bridge && ip addr add 10.79.0.1/24 dev docker1
 exec dockerd --data-root /var/lib/docker/second --exec-root /run/second-docker \\
     --pidfile /run/second-docker.pid -H "unix://$socket" --group docker \\
-    --bridge none --iptables=false "$@" \\
+    --bridge docker1 --iptables=false "$@" \\
     >/var/log/second-docker.log 2>&1
 """
 
@@ -152,4 +154,5 @@ def second_docker(box: Box, *options: str) -> Iterator[None]:
     finally:
         box.run(["sh", "-c", "kill $(cat /run/second-docker.pid)"], check=False)
         process.wait(20)
+        box.run(["ip", "link", "del", "docker1"], check=False)
         box.run(["rm", "-rf", "/var/lib/docker/second"], timeout=120)

@@ -30,6 +30,8 @@ mkdir ~/.local/bin && echo '#!/bin/sh' >~/.local/bin/tool && chmod +x ~/.local/b
 """
 AS_ROOT = """
 useradd zed
+site=$(python3 -c 'import site; print(site.getsitepackages()[0])')
+mkdir "$site/mine" && echo 'answer = 41' >"$site/mine/__init__.py"
 rm -rf /usr/share/zoneinfo/Africa /usr/share/zoneinfo/Asia /usr/share/zoneinfo/Zulu
 mkdir /usr/share/zoneinfo/Asia && echo new >/usr/share/zoneinfo/Asia/Mine
 dd if=/dev/zero of=/opt/big bs=1M count=128 2>/dev/null
@@ -83,6 +85,10 @@ def test_what_was_installed_is_in_it_what_is_private_is_not_and_no_kernel_is_fro
             *("/etc/passwd:0", "/etc/group:0", "1", "Mine"),
             *("4711 2 /opt/one", "4711 2 /opt/two", "nowhere", "1"),
         ]
+        for who in ("4242:4242", "0:0"):
+            ask = ("--user", who, "-e", "HOME=/", "--entrypoint=python3", "alice/mine:1")
+            answer = box.docker("run", "--rm", *ask, "-c", "import mine; print(mine.answer)")
+            assert answer.stdout == "42\n"
         assert box.docker("ps", "-aq").stdout.count("\n") == 1
         assert "<none>" not in box.docker("images", "-a").stdout
         error = refused(laptop, "commit", "gpu-box", "alice/mine:1")

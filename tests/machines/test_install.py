@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.machines.conftest import BARE, LAB4, did, on
-from tests.notebook import Notebook
+from tests.notebook import Notebook, get
+from tests.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tests.laptop import Done, Laptop
     from tests.rig.box import Box
@@ -52,26 +51,6 @@ def main():
         json.dump(facts, file, indent=2)
     server.serve_forever()
 """
-
-
-def wheel(
-    folder: Path, name: str, requires: str = "", tag: str = "py3-none-any", script: str = ""
-) -> None:
-    """A package that has its own tag in it, or a script with a command of the name jupyter."""
-    version = "4.0" if script else "1.0"
-    info = f"{name}-{version}.dist-info"
-    needs = f"Requires-Dist: {requires}\n" if requires else ""
-    texts = {
-        f"{name}.py": script or f"me = {tag!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
-    }
-    if script:
-        texts[f"{info}/entry_points.txt"] = f"[console_scripts]\njupyter = {name}:main\n"
-    texts[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in texts)
-    with zipfile.ZipFile(folder / f"{name}-{version}-{tag}.whl", "w") as file:
-        for path, text in texts.items():
-            file.writestr(path, text)
 
 
 @pytest.fixture
@@ -211,3 +190,8 @@ def test_the_real_jupyterlab_reaches_a_closed_box_from_pypi(
     environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
     with laptop.connected(*wish, environment=environment) as session:
         assert Notebook(session.ready["url"]).run("print(6 * 7)") == "42\n"
+        did(laptop, "commit", "gpu-box", "alice/lab:1")
+    with laptop.connected("gpu-box-bob", "--image", "alice/lab:1") as session:
+        notebook = Notebook(session.ready["url"])
+        assert notebook.run("import os; print(os.getuid())") == "1001\n"
+        assert b"jupyter-config-data" in get(session.ready["url"])[1]
