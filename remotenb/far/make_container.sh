@@ -52,30 +52,32 @@ from_image() { $ENGINE cp "$id:$1" - 2>/dev/null | tar -xOf - 2>/dev/null; }
 # Where docker gives others other uids, it gives them to what it copies too, also into a container
 # that has the machine's: nobody's folder can be made the user's there, but one for everybody can.
 give() {
+    ! mounted "$1" || return 0
+    (umask 022 && mkdir -p "$root$1") && { [ "$userns" != host ] || chmod 1777 "$root$1"; } &&
+        tar -C "$root" --no-recursion -rf "$aside/tar" "${1#/}"
+}
+mounted() {
     while IFS= read -r mount; do
         [ -n "$mount" ] || continue
         case $1/ in "${mount%/}"/*) return 0 ;; esac
     done <<MOUNTS
 $mounts
 MOUNTS
-    (umask 022 && mkdir -p "$root$1") && { [ "$userns" != host ] || chmod 1777 "$root$1"; } &&
-        tar -C "$root" --no-recursion -rf "$aside/tar" "${1#/}"
+    return 1
 }
 
-# An image that was made where this name had another number: its folders in the home are this user's
-# here, so that more can be put into them; the files there stay as they are.
+# In an image that was made where this name had another number, the folders in the home become this
+# user's too, so that more can be put into them; the files there stay as they are. Not where
+# something is mounted in the home: it would be read through, and may be without end.
 give_home() {
     give "$USER_HOME" || return 1
+    [ "$userns" != host ] && ! mounted "$USER_HOME" || return 0
+    case $mounts in *"$USER_HOME"/*) return 0 ;; esac
     owner=$($ENGINE cp "$id:$USER_HOME" - 2>/dev/null | tar -tv --numeric-owner -f - 2>/dev/null | awk '{ print $2; exit }')
     case $owner in "" | "$(id -u)"/*) return 0 ;; esac
     $ENGINE cp "$id:$USER_HOME" - | tar -t --quoting-style=literal -f - |
-        MOUNTS=$mounts awk -v above="${USER_HOME%/*}/" -v home="${USER_HOME##*/}/" '
-            BEGIN { count = split(ENVIRON["MOUNTS"], mount, "\n") }
-            index($0, home) != 1 || !/[^\/]\/$/ { next }
-            {
-                for (i = 1; i <= count; i++) if (mount[i] != "" && index(above $0, mount[i] "/") == 1) next
-                print substr(above $0, 2)
-            }' >"$aside/folders" || return 1
+        awk -v above="${USER_HOME%/*}/" -v home="${USER_HOME##*/}/" '
+            index($0, home) == 1 && /[^\/]\/$/ { print substr(above $0, 2) }' >"$aside/folders" || return 1
     (cd "$root" && umask 022 && tr '\n' '\0' <"$aside/folders" | xargs -0 mkdir -p --) &&
         tar -C "$root" --no-recursion --no-unquote -rf "$aside/tar" -T "$aside/folders"
 }
