@@ -131,6 +131,8 @@ def _gpus(outputs: dict[str, Output]) -> tuple[tuple[Gpu, ...], str]:
     busy = [row.split(",")[0].strip() for row in processes.splitlines()]
     rows = [[cell.strip() for cell in line.split(",")] for line in table.text.splitlines()]
     whole = [row for row in rows if len(row) == GPU_COLUMNS and _number(row[0]) is not None]
+    if rows and not whole:
+        return (), f"nvidia-smi answers what makes no sense: {one_line(table.text, 80)}"
     return tuple(_gpu(row, busy) for row in whole), ""
 
 

@@ -92,6 +92,19 @@ def test_a_box_without_gpus_or_with_a_dead_driver_says_so(laptop: Laptop, box: B
     assert "mismatch" in error["message"]
 
 
+def test_an_nvidia_smi_that_says_what_makes_no_sense_is_quoted_on_one_line(
+    laptop: Laptop, box: Box
+) -> None:
+    box.set_gpus([Gpu(0)])
+    box.write(
+        "/usr/bin/nvidia-smi", "#!/bin/sh\nprintf '\\033]0;x\\007, a\\n\\377\\n'\n", mode=0o755
+    )
+    error = refused(laptop, "gpus", "gpu-box")
+    assert error["error"] == "GpuUnavailable"
+    assert "makes no sense" in error["message"]
+    assert error["message"].isprintable()
+
+
 BARRIER = """#!/bin/sh
 # A FAKE slow docker: nothing is created before two want to, so that both have seen idle GPUs.
 case " $* " in *" create "*)

@@ -26,6 +26,11 @@ def state(box: Box, name: str) -> str:
     return shown.stdout.strip()
 
 
+def options_of(laptop: Laptop) -> tuple[str, str]:
+    """What a command needs that is not asked for JSON."""
+    return "-F", str(laptop.ssh_config)
+
+
 def test_containers_are_listed_with_their_owners(laptop: Laptop, box: Box) -> None:
     assert listed(laptop, "ps", "gpu-box") == []
     run(box, "mine", "--label", "remotenb.user=alice")
@@ -65,12 +70,36 @@ def test_another_users_container_is_left_alone_by_its_name(
 def test_a_name_that_is_not_there_or_is_shell_syntax_is_one_clear_line(
     laptop: Laptop, box: Box
 ) -> None:
+    options = options_of(laptop)
     run(box, "mine", "--label", "remotenb.user=alice")
     for name in ("nobody", "$(reboot)", "; rm -rf ~", "a b", "--all", "-x", "x\ny"):
         error = refused(laptop, "stop", "gpu-box", "--", name)
         assert error["error"] == "ContainerMissing"
         assert "mine" in error["hint"]
+    for name in ("$(reboot)", "x\ny"):
+        for verb in (("cp", ":x", "y"), ("commit", "alice/x:1"), ("install", "six")):
+            where = (verb[0], "gpu-box", f"--container={name}", *verb[1:])
+            assert refused(laptop, *where)["error"] == "ContainerMissing", where
+        done = laptop.run("exec", *options, "gpu-box", f"--container={name}", "true")
+        assert (done.code, done.out) == (125, ""), done
+        assert laptop.run("logs", *options, "gpu-box", f"--container={name}").code == 4
     assert state(box, "mine") == "running"
+
+
+def test_names_that_docker_would_refuse_are_refused_before_it_is_asked(
+    laptop: Laptop, box: Box
+) -> None:
+    for name in ("$(reboot)", "-x", "x"):
+        done = laptop.run("run", *options_of(laptop), "gpu-box", "-d", f"--name={name}", TINY)
+        assert (done.code, "name" in done.err) == (125, True), done
+    for image in ("$(reboot)", "Upper:1", "x\ny"):
+        for verb in ("rmi", "push"):
+            error = refused(laptop, verb, "gpu-box", "--", image)
+            assert (error["code"] in {2, 4}, "\n" in error["message"]) == (True, False), error
+    run(box, "mine", "--label", "remotenb.user=alice")
+    error = refused(laptop, "commit", "gpu-box", TINY)
+    assert (error["code"], "already" in error["message"]) == (2, True)
+    assert box.docker("ps", "-aq").stdout.count("\n") == 1
 
 
 def test_images_are_listed_and_removed_unless_a_container_needs_them(
