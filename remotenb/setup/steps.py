@@ -57,6 +57,8 @@ class Walk:
             for step in (self._docker, self._permission):
                 outcome = step(link, system, seen)
                 yield outcome
+                if outcome.state in {"failed", "would", "skipped"}:  # nothing after it can be seen
+                    return
                 if outcome.state == "done":  # a login has the groups of its beginning
                     link = self._links.enter_context(self.login.open())
                     seen = probe(link, engine="auto", enter=False)
@@ -160,6 +162,8 @@ class Walk:
         try:
             Root(link, system, self.people).run(lines, self.login.report)
         except FarSideError as error:
+            for line in error.detail.splitlines():
+                self.show(f"  | {line}")
             return Outcome(step, "failed", error.message, error.hint)
         return Outcome(step, "done", f"{len(lines)} commands")
 
