@@ -44,13 +44,15 @@ def probe(  # noqa: PLR0913  all but the link by name
     enter: bool = True,
     relay_next: bool = False,
     environment: str | None = None,
+    sudo_password: bool = True,
 ) -> Probe:
     """Ask the machine what is on it; ``wanted`` is a container to enter in any case.
 
     ``environment`` is the only one of the host whose Jupyter counts.
 
     Without ``enter`` no container is entered, and no server is looked for. With ``relay_next``
-    the session that a relay will be attached by is opened meanwhile.
+    the session that a relay will be attached by is opened meanwhile. ``sudo_password``: a person
+    may be asked for it, where docker is to be had by no other way.
 
     Raises :class:`ScriptFailed` when the answer makes no sense.
     """
@@ -64,7 +66,8 @@ def probe(  # noqa: PLR0913  all but the link by name
     )
     seen = ask(relay_next=relay_next)
     serves = any(file.alive for file in seen.host.files)
-    if serves or not sudo.may_help(seen.engine) or not sudo.open_door(link):
+    helps = sudo_password and not serves and sudo.may_help(seen.engine)
+    if not helps or not sudo.open_door(link):
         return seen
     return ask(relay_next=False)
 

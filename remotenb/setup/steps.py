@@ -53,7 +53,7 @@ class Walk:
         with self._links:
             link, outcome = self._key()
             yield outcome
-            system, seen = self._system(link), probe(link, engine="auto", enter=False)
+            system, seen = self._system(link), self._look(link)
             for step in (self._docker, self._permission):
                 outcome = step(link, system, seen)
                 yield outcome
@@ -61,9 +61,12 @@ class Walk:
                     return
                 if outcome.state == "done":  # a login has the groups of its beginning
                     link = self._links.enter_context(self.login.open())
-                    seen = probe(link, engine="auto", enter=False)
+                    seen = self._look(link)
             yield self._toolkit(link, system, seen)
             yield self._image(seen)
+
+    def _look(self, link: Link) -> Probe:
+        return probe(link, engine="auto", enter=False, sudo_password=False)
 
     def _key(self) -> tuple[Link, Outcome]:
         login = self.login
