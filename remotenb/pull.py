@@ -14,6 +14,7 @@ import logging
 import secrets
 import shlex
 from contextlib import suppress
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlencode
@@ -73,40 +74,57 @@ def pull(
 
     Raises what the engine's words mean, and :class:`LinkLost`, after which it goes on.
     """
+    order = _Order(machine, image, login, state, told)
     with reported(machine.host):
         if machine.engine[-1] == "docker":
             with suppress(_NoDoor):
                 try:
-                    return _by_api(machine, image, login, state, told)
+                    return _by_api(order)
                 except LoginNeeded:
                     if login:
                         raise
-        return _by_client(machine, image, login, state, told)
+        return _by_client(order)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be pulled by whom, and who hears of it."""
+
+    machine: Machine
+    image: Reference
+    login: RegistryLogin | None
+    state: Pulling
+    told: Callable[[Pulling], None]
+
+    def complaint(self, said: str) -> FarSideError:
+        """The error that the engine's words mean."""
+        return understand_pull(
+            said,
+            self.image,
+            self.machine.host.name,
+            logged_in=self.login is not None,
+            user=self.machine.probe.user,
+        )
 
 
 class _NoDoor(Exception):
     """The engine's client cannot pass us on to its API."""
 
 
-def _by_api(
-    machine: Machine,
-    image: Reference,
-    login: RegistryLogin | None,
-    state: Pulling,
-    told: Callable[[Pulling], None],
-) -> Pulling:
-    run = _begin(machine, "pull.sh", _request(image, login))
+def _by_api(order: _Order) -> Pulling:
+    machine, login, state = order.machine, order.login, order.state
+    run = _begin(machine, "pull.sh", _request(order.image, login))
     try:
         for line in _answer(run, machine):
             state.hear(line)
-            told(state)
+            order.told(state)
     except KeyboardInterrupt:
         _stop(run)
         raise
     finally:
         run.channel.close()
     if state.error:
-        raise _complaint(machine, image, state.error, login)
+        raise order.complaint(state.error)
     if not state.status:  # an answer without its end
         raise EngineDown(
             f"the docker of {machine.host.name} broke off", hint="try again once it is back"
@@ -114,13 +132,8 @@ def _by_api(
     return state
 
 
-def _by_client(
-    machine: Machine,
-    image: Reference,
-    login: RegistryLogin | None,
-    state: Pulling,
-    told: Callable[[Pulling], None],
-) -> Pulling:
+def _by_client(order: _Order) -> Pulling:
+    machine, image, login, state = order.machine, order.image, order.login, order.state
     key = login.password.reveal().encode() + b"\n" if login else b""
     names = {
         "NAME": str(image),
@@ -136,10 +149,10 @@ def _by_client(
             id_, _, status = line.strip().rpartition(": ")
             state.hear(json.dumps({"id": id_, "status": status}))
             state.hear(json.dumps({"status": line.strip()}))
-            told(state)
+            order.told(state)
         code = run.code()
     if code != 0:
-        raise _complaint(machine, image, tail(said, 5), login)
+        raise order.complaint(tail(said, 5))
     return state
 
 
@@ -197,14 +210,6 @@ def _stop(run: Execution) -> None:
         run.channel.sendall(b"stop\n")
         while run.channel.recv(1 << 16):
             pass
-
-
-def _complaint(
-    machine: Machine, image: Reference, said: str, login: RegistryLogin | None
-) -> FarSideError:
-    return understand_pull(
-        said, image, machine.host.name, logged_in=login is not None, user=machine.probe.user
-    )
 
 
 def _reader(run: Execution) -> io.BufferedReader:
