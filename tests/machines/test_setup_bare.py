@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.laptop import Laptop
+from tests.machines import test_setup
 from tests.machines.conftest import LAB4
-from tests.machines.test_setup import PASSWORD, SUDO_PAM, SUDOERS, at_terminal
 from tests.rig import cache
 from tests.rig.lab import Lab
 
@@ -67,10 +67,10 @@ def bare() -> Iterator[Lab]:
         # the box sees the files of this machine
         source = f"deb [trusted=yes] file:{folder} ./\n"
         box.run(["sh", "-ec", BARE, "sh", source], timeout=120)
-        box.set_password("alice", PASSWORD)
+        box.set_password("alice", test_setup.PASSWORD)
         box.sshd("PasswordAuthentication yes\nAuthorizedKeysFile .ssh/authorized_keys")
-        box.write("/etc/sudoers.d/alice", SUDOERS, mode=0o440)
-        box.write("/etc/pam.d/sudo", SUDO_PAM)
+        box.write("/etc/sudoers.d/alice", test_setup.SUDOERS, mode=0o440)
+        box.write("/etc/pam.d/sudo", test_setup.SUDO_PAM)
         yield lab
 
 
@@ -83,12 +83,12 @@ def test_a_bare_machine_gets_docker_and_opens_a_notebook(bare: Lab, tmp_path: Pa
     laptop = Laptop(home, config)
     assert box.run(["sh", "-c", "command -v docker dockerd"], check=False).stdout == ""
     setup = ("setup", f"alice@{box.ip}", "--name", "my-box", "--image", LAB4)
-    with at_terminal(laptop, *setup) as (typist, process):
+    with test_setup.at_terminal(laptop, *setup) as (typist, process):
         typist.answers(b"No key logs in yet: make the key", "yes")
         typist.answers(b"Passphrase for", "")
-        typist.answers(b"password: ", PASSWORD)
+        typist.answers(b"password: ", test_setup.PASSWORD)
         typist.answers(b"Run this on", "yes")
-        typist.answers(b"sudo password of alice", PASSWORD)
+        typist.answers(b"sudo password of alice", test_setup.PASSWORD)
         shown = typist.rest()
         code = process.wait(60)
     assert "apt-get install -y --no-install-recommends docker.io" in shown
