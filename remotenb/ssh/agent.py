@@ -48,7 +48,7 @@ class PatientAgent(Agent):
             conn.settimeout(self._patience)
         super()._connect(conn)  # type: ignore[misc]
 
-    def _send_message(self, msg: Message) -> tuple[int, Message]:
+    def _send_message(self, msg: Message | bytes) -> tuple[int, Message]:
         """In a thread: Windows' agents are pipes and windows, which know no timeout."""
         if self._hangs:
             raise AgentHangs
@@ -60,10 +60,10 @@ class PatientAgent(Agent):
             self._hangs = True
             raise AgentHangs from None
 
-    def _ask(self, msg: Message, answer: Future[tuple[int, Message]]) -> None:
+    def _ask(self, msg: Message | bytes, answer: Future[tuple[int, Message]]) -> None:
         try:
             kind, said = super()._send_message(msg)  # type: ignore[misc]
-            if msg.asbytes() == cSSH2_AGENTC_REQUEST_IDENTITIES:
+            if msg == cSSH2_AGENTC_REQUEST_IDENTITIES:  # paramiko gives these few as bytes
                 _believable(said)
             answer.set_result((kind, said))
         except Exception as error:  # noqa: BLE001  raised where it is waited for

@@ -88,6 +88,8 @@ def why(  # noqa: PLR0913  all that is known
             f"{host.login} ended the login while it waited for an answer",
             hint="be quicker (sshd's LoginGraceTime), or was it denied on the telephone?",
         )
+    if tried.unusable is not None and not attended and not tried.partly:
+        return tried.unusable  # the server would take that key, or was never shown one
     wanted = [_BY_PERSON[one] for one in tried.unasked] or (
         ["an answer"] if tried.unanswered else []
     )

@@ -15,7 +15,7 @@ NEVER_UNLOCKED = 'gnome-keyring-daemon --start --components=secrets >&2 && exec 
 
 ONCE_AROUND = """
 from remotenb.credentials import Credentials, Entry
-from remotenb.model import Secret
+from remotenb.secret import Secret
 
 entry = Entry("password", "alice@gpu-box")
 mine = Credentials(None, print)
@@ -30,7 +30,7 @@ print("all right")
 LOCKED = """
 from remotenb.credentials import Credentials, Entry
 from remotenb.errors import KeyringUnusable
-from remotenb.model import Secret
+from remotenb.secret import Secret
 
 try:
     Credentials(None, print).keep(Entry("password", "alice@gpu-box"), Secret("x"))
