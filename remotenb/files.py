@@ -167,13 +167,13 @@ class End:
 
     def why(self, place: Place) -> RemotenbError:
         """Why it said no more."""
-        if not self._channel.get_transport().is_active():
+        self._drain.join(END_TIMEOUT_S)
+        self._channel.status_event.wait(END_TIMEOUT_S)
+        if self._channel.exit_status < 0:  # the transport may not yet have noticed its own end
             return errors.LinkLost(
                 f"the connection to {place.machine.host.name} broke",
                 hint="the same command again goes on where it stopped",
             )
-        self._drain.join(END_TIMEOUT_S)
-        self._channel.status_event.wait(END_TIMEOUT_S)
         return ended(place, self._channel.exit_status, self._err.decode("utf-8", "replace"))
 
     def _read(self, size: int) -> bytes:
