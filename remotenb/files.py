@@ -169,7 +169,8 @@ class End:
         """Why it said no more."""
         self._drain.join(END_TIMEOUT_S)
         self._channel.status_event.wait(END_TIMEOUT_S)
-        if self._channel.exit_status < 0:  # the transport may not yet have noticed its own end
+        # sshd may send the exit code before the last of the output, and then end
+        if self._channel.exit_status < 0 or not self._channel.eof_received:
             return errors.LinkLost(
                 f"the connection to {place.machine.host.name} broke",
                 hint="the same command again goes on where it stopped",

@@ -166,7 +166,8 @@ def _bytes(machine: Machine, file: str, begin: int, size: int) -> Iterator[bytes
                 yield block
             with reported(link.host):
                 block = channel.recv(BLOCK) if size else b""
-        ended = size and channel.status_event.wait(STALL_S) and channel.recv_exit_status() >= 0
+        # an exit code alone says little: sshd may send it before the last of the output
+        ended = size and channel.eof_received
     finally:
         channel.close()
     if ended:
