@@ -32,7 +32,7 @@ PACKAGES = ("docker.io", "containerd", "runc")
 # Docker's start script raises root's limits, which no test machine allows: it is told not to, in
 # the file for its settings.
 BARE = f"""
-dpkg --purge --force-depends {" ".join(PACKAGES)}
+dpkg --remove --force-depends {" ".join(PACKAGES)}
 rm -rf /usr/local/bin/docker /etc/apt/sources.list /etc/apt/sources.list.d/*
 printf '%s' "$1" >/etc/apt/sources.list
 printf 'ulimit() {{ :; }}\\n' >/etc/default/docker
