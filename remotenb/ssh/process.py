@@ -74,7 +74,9 @@ class Process:
             continue
         self._drain.join()
         code = self._channel.recv_exit_status()
-        if code < 0 and not self._channel.get_transport().is_active():
+        # sshd may send the exit code before the last of the output, and then end
+        lost = code < 0 and not self._channel.get_transport().is_active()
+        if lost or not self._channel.eof_received:
             raise LinkLost(f"the connection to {self._host} broke", hint="the same command again")
         return code
 
