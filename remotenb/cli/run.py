@@ -129,10 +129,10 @@ def _join(machine: Machine, command: tuple[str, ...], name: str | None, *, remov
     while True:
         made = run.make(machine, spec, command)
         begun = run.begin(machine, spec, made, term=term, size=terminal.size())
-        withheld = terminal.Withheld(b"Error response from daemon: ")
+        withheld = terminal.Withheld(wanted=True)
         code = terminal.join(begun, terminal=bool(term), withheld=withheld)
         if not (code and withheld.said and run.never_started(machine, spec, made)):
-            sys.stderr.buffer.write(withheld.said)
+            (sys.stdout if term else sys.stderr).buffer.write(withheld.said)
             return code
         error = machine.complaint(withheld.said.decode("utf-8", "replace"), spec)
         if not isinstance(error, LimitRefused) or withheld.given or not spec.ulimits:

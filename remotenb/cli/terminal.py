@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import threading
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from paramiko import SSHException
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from paramiko import Channel
 
@@ -44,28 +45,34 @@ def size() -> tuple[int, int]:
 
 
 class Withheld:
-    """What an engine says on stderr instead of starting anything: not to be shown at once."""
+    """What an engine's client says instead of starting anything: not to be shown at once."""
 
     LIMIT = 1 << 12
+    BEGINNINGS = (b"Error response from daemon: ", b"Error: unable to start container ")
+    ASIDE = re.compile(rb'(?:time="[^\n]*error waiting for container[^\n]*\n)+')
+    """Docker's client logs this before the reason, if it loses a race of its own threads."""
 
-    def __init__(self, beginning: bytes) -> None:
+    def __init__(self, *, wanted: bool = False) -> None:
         self.said = b""
         self.given = False
         """Whether the command was sent any of stdin."""
-        self._beginning = beginning
-        self._over = False
+        self._over = not wanted
 
     def sift(self, data: bytes) -> bytes:
-        """What of it is to be shown: all that does not begin like that."""
+        """What of it is to be shown: all, from the first line on that is the command's own."""
         if self._over:
             return data
         self.said += data
-        size = min(len(self.said), len(self._beginning))
-        if self.said[:size] == self._beginning[:size] and len(self.said) < self.LIMIT:
+        if len(self.said) < self.LIMIT and self._may_be_the_clients():
             return b""
         self._over = True
         shown, self.said = self.said, b""
         return shown
+
+    def _may_be_the_clients(self) -> bool:
+        head = self.ASIDE.sub(b"", self.said, count=1)
+        log = (b'time="',) if b"\n" not in head else ()
+        return any(head[: len(one)] == one[: len(head)] for one in (*self.BEGINNINGS, *log))
 
 
 def join(execution: Execution, *, terminal: bool, withheld: Withheld | None = None) -> int:
@@ -73,28 +80,28 @@ def join(execution: Execution, *, terminal: bool, withheld: Withheld | None = No
 
     A ``terminal`` hands on every key and its size, and is as it was afterwards.
     """
-    withheld = withheld or Withheld(b"\0")
+    withheld = withheld or Withheld()
     if not terminal:
-        return _carry(execution, withheld)
+        return _carry(execution, Withheld(), withheld)
     ended = threading.Event()
     follow = threading.Thread(target=_follow_size, args=(execution.channel, ended), daemon=True)
     follow.start()
     try:
-        with raw():
-            return _carry(execution, withheld)
+        with raw():  # its stderr comes with its stdout
+            return _carry(execution, withheld, Withheld())
     finally:
         ended.set()
 
 
-def _carry(execution: Execution, withheld: Withheld) -> int:
+def _carry(execution: Execution, out: Withheld, err: Withheld) -> int:
     channel = execution.channel
-    errors = threading.Thread(target=_errors, args=(channel, withheld), daemon=True)
+    errors = threading.Thread(target=_errors, args=(channel, err), daemon=True)
     errors.start()
-    threading.Thread(target=_feed, args=(channel, withheld), daemon=True).start()
+    threading.Thread(target=_feed, args=(channel, (out, err)), daemon=True).start()
     try:
         data = execution.first or channel.recv(BLOCK)
         while data:
-            _write(1, data)
+            _write(1, out.sift(data))
             data = channel.recv(BLOCK)
     except OSError as error:  # as with: remotenb exec ... | head
         if error.errno not in _NOBODY_READS:
@@ -104,10 +111,11 @@ def _carry(execution: Execution, withheld: Withheld) -> int:
     return execution.code()
 
 
-def _feed(channel: Channel, withheld: Withheld) -> None:
+def _feed(channel: Channel, withheld: Sequence[Withheld]) -> None:
     try:
         while data := _read():
-            withheld.given = True
+            for one in withheld:
+                one.given = True
             channel.sendall(data)
         channel.shutdown_write()
     except (OSError, SSHException):

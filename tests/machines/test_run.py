@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -137,6 +140,34 @@ def test_it_ends_with_the_laptop(
         process.send_signal(number)
         assert process.wait(20) == code
     until(lambda: inspected(box, "job", "{{.Id}}") == "", "the container's end", seconds=20)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [((), 0, "begun"), (("-p", "22"), 125, "hint: choose another port")],
+)
+def test_a_terminal_hears_of_a_refused_start_in_our_words(
+    laptop: Laptop, box: Box, options: tuple[str, ...], code: int, said: str
+) -> None:
+    argv = laptop.argv("run", "-F", str(laptop.ssh_config), "gpu-box", "--rm", *options)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*argv, TINY, "--", "sh", "-c", "test -t 0 && echo begun"],
+        env={**laptop.environment, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # what a terminal's end looks like
+            while data := os.read(ours, 1 << 16):
+                shown += data
+        os.close(ours)
+        assert process.wait(60) == code
+    assert said in shown.decode()
+    assert b"daemon" not in shown  # the engine's own words
+    assert box.docker("ps", "-aq").stdout == ""
 
 
 def test_connect_says_which_options_did_nothing(laptop: Laptop, by_hand: ByHand) -> None:

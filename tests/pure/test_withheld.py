@@ -1,0 +1,41 @@
+"""What an engine's client says in a command's place is told from what the command says."""
+
+import pytest
+
+from remotenb.cli.terminal import Withheld
+
+REASON = b"Error response from daemon: failed to create shim task\nError: failed to start\n"
+RACE = b'time="2026-11-26T01:20:04Z" level=error msg="error waiting for container: canceled"\n'
+
+
+def sifted(*pieces: bytes) -> tuple[bytes, bytes]:
+    """What was shown, and what was kept."""
+    withheld = Withheld(wanted=True)
+    shown = b"".join(withheld.sift(piece) for piece in pieces)
+    return shown, withheld.said
+
+
+@pytest.mark.parametrize("said", [REASON, RACE + REASON, RACE + RACE + REASON])
+def test_the_reason_is_kept_in_whatever_pieces_it_comes(said: bytes) -> None:
+    for cut in range(len(said)):
+        assert sifted(said[:cut], said[cut:]) == (b"", said)
+    assert sifted(*(said[at : at + 1] for at in range(len(said)))) == (b"", said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"E\n",
+        b"Error: no such file\n",
+        b'time="2026-11-26T01:20:04Z" level=info msg="listening"\n',
+        RACE + b"step 1\n",
+        REASON + b"x" * Withheld.LIMIT,
+    ],
+)
+def test_a_commands_own_words_are_shown_as_they_come(said: bytes) -> None:
+    for cut in range(len(said)):
+        assert sifted(said[:cut], said[cut:]) == (said, b"")
+
+
+def test_where_nothing_is_wanted_nothing_is_kept() -> None:
+    assert Withheld().sift(REASON) == REASON
