@@ -57,6 +57,22 @@ class Host:
     password_prompts: int = 3
     batch_mode: bool = False
     """Nobody is to be asked for anything."""
+    alias: str = ""
+    """What ssh would have been asked for: the name without user and port."""
+    known_hosts_command: str | None = None
+    revoked_host_keys: Path | None = None
+    address_family: Literal["any", "inet", "inet6"] = "any"
+    bind_address: str | None = None
+    bind_interface: str | None = None
+    compression: bool = False
+    ciphers: str = ""
+    """This and the next four are lists as ssh_config has them; empty is no wish."""
+    macs: str = ""
+    kex_algorithms: str = ""
+    host_key_algorithms: str = ""
+    public_key_algorithms: str = ""
+    token_library: str | None = None
+    """PKCS11Provider, which only an agent can load."""
 
     @property
     def key_name(self) -> str:

@@ -81,7 +81,7 @@ class HostName(click.ParamType[str]):
 
 def known_hosts() -> Iterator[str]:
     """The hosts that config and ssh_config name; what cannot be read names none."""
-    from remotenb.ssh.config import aliases  # noqa: PLC0415  only when a HOST is completed
+    from remotenb.ssh.reader import aliases  # noqa: PLC0415  only when a HOST is completed
 
     for names in (
         lambda: options.load_config(None).hosts,

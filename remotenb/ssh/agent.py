@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,13 @@ from paramiko import Agent, SSHException
 from paramiko.agent import cSSH2_AGENTC_REQUEST_IDENTITIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from paramiko import AgentKey, Message
 
 logger = logging.getLogger(__name__)
 
+VARIABLE = "SSH_AUTH_SOCK"
 AGENT_TIMEOUT_S = 10.0
 KEYS_LIMIT = 1000
 TOUCH_TIMEOUT_S = 60.0
@@ -83,7 +87,7 @@ class AgentKeys:
     """The keys of the agent that ssh_config names; a context manager that lets go of it."""
 
     def __init__(self, named: str | None, *, attended: bool) -> None:
-        self._named = named or "SSH_AUTH_SOCK"
+        self._named = named or VARIABLE
         self._patience = TOUCH_TIMEOUT_S if attended else AGENT_TIMEOUT_S
         self._agent: PatientAgent | None = None
 
@@ -91,10 +95,9 @@ class AgentKeys:
         """What it shows; raises :class:`AgentHangs`. Whatever else is wrong with it: none."""
         if self._named.lower() == "none":
             return ()
-        if self._named != "SSH_AUTH_SOCK":  # paramiko knows no other way to name one
-            os.environ["SSH_AUTH_SOCK"] = str(Path(self._named).expanduser())
         try:
-            self._agent = PatientAgent(self._patience)
+            with _environment(self._named):
+                self._agent = PatientAgent(self._patience)
             return tuple(self._agent.get_keys())
         except AgentHangs:
             raise
@@ -106,3 +109,18 @@ class AgentKeys:
         """Let go of it."""
         if self._agent is not None:
             self._agent.close()
+
+
+@contextmanager
+def _environment(named: str) -> Iterator[None]:
+    """Paramiko knows no other way to name an agent; the next hop may have another."""
+    before = os.environ.get(VARIABLE)
+    if named != VARIABLE:
+        os.environ[VARIABLE] = str(Path(named).expanduser())
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[VARIABLE] = before
+        elif named != VARIABLE:
+            del os.environ[VARIABLE]

@@ -1,38 +1,39 @@
 """A name becomes a :class:`Host`: what the user's own ssh would do with it.
 
 Where there is an ``ssh`` it is the judge: ``ssh -G`` knows Match, Include, tokens and the
-system's files. Without one (some Windows) paramiko reads the file, and Include is expanded here.
+system's files. Without one (some Windows) the files are read by :mod:`remotenb.ssh.reader`,
+which also names the line that ssh complains of.
 """
 
 from __future__ import annotations
 
-import glob
 import re
 import shutil
 import subprocess
 from dataclasses import replace
-from getpass import getuser
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from remotenb.errors import KeyUnusable, SshConfigError, UsageError
-from remotenb.model import Host
+from remotenb.errors import HostUnknown, KeyUnusable, SshConfigError, UsageError
+from remotenb.ssh import reader
+from remotenb.ssh.algorithms import NEWER, OLDER
+from remotenb.ssh.options import host_of
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from remotenb.model import Host
+    from remotenb.ssh.reader import Options
 
 MAX_JUMPS = 8
 """More hops than this is a loop."""
-
-Options = dict[str, list[str]]
-"""Keywords in lower case, each with its values in order, as ``ssh -G`` prints them."""
+ASK_TIMEOUT_S = 20.0
 
 _DESTINATION = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^\s:@/\[\]]+)|"
     r"(?P<bare6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%\w]*))(?::(?P<port>\d{1,5}))?"
 )
-_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
 def parse_destination(text: str) -> tuple[str, str | None, int | None]:
@@ -68,9 +69,7 @@ def resolve(  # noqa: PLR0913  the same few words that ssh takes
     Raises :class:`SshConfigError` with ssh's own words when the config cannot be read.
     """
     if _depth > MAX_JUMPS:
-        raise SshConfigError(
-            f"ProxyJump goes in a circle at {destination}", hint="look at ProxyJump in ssh_config"
-        )
+        raise _circle(destination)
     alias, its_user, its_port = parse_destination(destination)
     user, port = its_user or user, its_port or port
     if config_file is not None and (config_file.is_dir() or not config_file.exists()):
@@ -79,14 +78,14 @@ def resolve(  # noqa: PLR0913  the same few words that ssh takes
         )
     if identity_file is not None and not identity_file.expanduser().is_file():
         raise KeyUnusable(f"there is no key file {identity_file}", hint="check identity_file")
-    asked = _ask_ssh if shutil.which("ssh") else _ask_paramiko
-    options = asked(alias, user, port, config_file)
+    ask = _ask_ssh if shutil.which("ssh") else reader.read
+    options = ask(alias, user, port, config_file)
     jumps: tuple[Host, ...] = ()
-    for hop in _hops(options, alias, _depth):
+    for hop in _hops(options):
         jump = resolve(hop, config_file=config_file, _depth=_depth + 1)
         # what leads to the first hop comes before it; the others are reached from their forerunner
         jumps = (*(jumps or jump.jumps), replace(jump, jumps=()))
-    return _host(name or destination, options, jumps, identity_file)
+    return host_of(name or destination, alias, options, jumps, identity_file)
 
 
 def _ask_ssh(alias: str, user: str | None, port: int | None, config_file: Path | None) -> Options:
@@ -94,208 +93,74 @@ def _ask_ssh(alias: str, user: str | None, port: int | None, config_file: Path |
     argv += ["-F", str(config_file)] if config_file else []
     argv += ["-l", user] if user else []
     argv += ["-p", str(port)] if port else []
+    asked = _run([*argv, "--", alias])  # "--" ends the options
+    if asked.returncode != 0:
+        raise _complaint(asked.stderr, alias, user, port, config_file)
+    options: Options = {}
+    for line in asked.stdout.splitlines():
+        keyword, _, value = line.partition(" ")
+        options.setdefault(keyword.lower(), []).append(value)
+    _with_what_ssh_does_not_know(options)
+    return options
+
+
+def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        asked = subprocess.run(  # noqa: S603  an argv, no shell; "--" ends the options
-            [*argv, "--", alias],
+        return subprocess.run(  # noqa: S603  an argv, no shell
+            argv,
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=20,
+            timeout=ASK_TIMEOUT_S,
             encoding="utf-8",
             errors="replace",
         )
     except subprocess.TimeoutExpired:
         raise SshConfigError(
-            "ssh -G did not answer in 20 s", hint="a Match exec in ssh_config may hang"
+            f"{' '.join(argv[:2])} did not answer in {ASK_TIMEOUT_S:g} s",
+            hint="a Match exec in ssh_config may hang",
         ) from None
-    if asked.returncode != 0:
-        raise SshConfigError(one_line(asked.stderr) or "ssh -G failed", hint="ssh_config is wrong")
-    options: Options = {}
-    for line in asked.stdout.splitlines():
-        keyword, _, value = line.partition(" ")
-        options.setdefault(keyword.lower(), []).append(value)
-    return options
 
 
-def _ask_paramiko(
-    alias: str, user: str | None, port: int | None, config_file: Path | None
-) -> Options:
-    from paramiko import SSHConfig  # noqa: PLC0415  only where there is no ssh
-    from paramiko.ssh_exception import ConfigParseError  # noqa: PLC0415
+def _with_what_ssh_does_not_know(options: Options) -> None:
+    """An older ssh leaves out the newest key exchange, which nobody forbade."""
+    names = _first(options, "kexalgorithms").split(",")
+    unrestricted = set(names) >= OLDER and NEWER not in names
+    if unrestricted and NEWER not in _run(["ssh", "-Q", "kex"]).stdout.split():
+        options["kexalgorithms"] = [",".join([*names, NEWER])]
 
-    file = config_file or Path("~/.ssh/config").expanduser()
-    text = "\n".join(_with_includes(file, 0)) if file.is_file() else ""
+
+def _complaint(
+    said: str, alias: str, user: str | None, port: int | None, config_file: Path | None
+) -> SshConfigError | HostUnknown:
+    """Why ssh does not take the config: in our words, if we see it in the same line."""
+    lines = [one_line(line) for line in said.splitlines() if line.strip()]
+    text = next((line for line in lines if re.search(r"line [0-9]+", line)), (lines or [""])[0])
+    if "Could not resolve" in text:
+        return HostUnknown(f"{alias} is in none of the CanonicalDomains", hint="check ssh_config")
+    if "jumphost loop" in text:
+        return _circle(alias)
     try:
-        found: Mapping[str, str | list[str]] = SSHConfig.from_text(text).lookup(alias)
-    except ConfigParseError as error:
-        raise SshConfigError(
-            f"{file}: {one_line(str(error))}", hint="mend that line of ssh_config"
-        ) from None
-    options = {k: v if isinstance(v, list) else [v] for k, v in found.items()}
-    if user:
-        options["user"] = [user]
-    if port:
-        options["port"] = [str(port)]
-    return options
+        reader.read(alias, user, port, config_file)
+    except SshConfigError as error:
+        theirs, ours = (re.findall(r"line ([0-9]+)", one) for one in (text, error.message))
+        if not theirs or theirs == ours:
+            return error
+    except HostUnknown as error:
+        return error
+    return SshConfigError(text or "ssh -G failed", hint="mend that line of ssh_config")
 
 
-def _with_includes(file: Path, depth: int) -> list[str]:
-    """The lines of ``file`` with each Include replaced by what it names; 16 levels, as ssh."""
-    if depth > 16:  # noqa: PLR2004  OpenSSH's READCONF_MAX_DEPTH
-        raise SshConfigError(f"too many levels of Include at {file}", hint="look for a circle")
-    lines: list[str] = []
-    block = "Host *"
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        words = line.replace("=", " ", 1).split()
-        if not words or words[0].lower() != "include":
-            lines.append(line)
-            block = line if words and words[0].lower() in {"host", "match"} else block
-            continue
-        for pattern in words[1:]:
-            where = Path("~/.ssh").expanduser() / Path(pattern.strip('"')).expanduser()
-            for found in sorted(glob.glob(str(where))):  # noqa: PTH207  an absolute pattern
-                lines += _with_includes(Path(found), depth + 1)
-        lines.append(block)  # the included file's own blocks end with it
-    return lines
-
-
-def aliases(file: Path) -> list[str]:
-    """The names that ``file`` has a Host block for, and what it includes; no patterns."""
-    lines = _with_includes(file, 0) if file.is_file() else []
-    words = [line.replace("=", " ", 1).split() for line in lines]
-    named = [name for line in words if line and line[0].lower() == "host" for name in line[1:]]
-    return [name.strip('"') for name in named if not set(name) & set("*?!")]
-
-
-def _hops(options: Options, alias: str, depth: int) -> Sequence[str]:
+def _hops(options: Options) -> Sequence[str]:
     jump = _first(options, "proxyjump", "none")
-    if jump.lower() == "none":
-        return ()
-    hops = [hop.strip() for hop in jump.split(",") if hop.strip()]
-    # a jump host that a "Host *" block sends through itself
-    return [] if depth and hops == [alias] else hops
+    return () if jump.lower() == "none" else [hop for hop in map(str.strip, jump.split(",")) if hop]
+
+
+def _circle(name: str) -> SshConfigError:
+    return SshConfigError(
+        f"ProxyJump goes in a circle at {name}", hint="look at ProxyJump in ssh_config"
+    )
 
 
 def _first(options: Options, keyword: str, default: str = "") -> str:
     return options.get(keyword, [default])[0] or default
-
-
-def _files(options: Options, keyword: str) -> tuple[Path, ...]:
-    """The files after a keyword, whose value may be several lines or several words."""
-    words = [word for value in options.get(keyword, []) for word in _split_files(value)]
-    words = [_expanded(w, options) for w in words if w.lower() != "none" and w != "/dev/null"]
-    return tuple(Path(word).expanduser() for word in words)
-
-
-def _expanded(word: str, options: Options) -> str:
-    """OpenSSH's tokens in a file's name, which ``ssh -G`` leaves as they are."""
-    tokens = {
-        "%": "%",
-        "d": str(Path.home()),
-        "h": _first(options, "hostname"),
-        "k": _first(options, "hostkeyalias") or _first(options, "hostname"),
-        "p": _first(options, "port", "22"),
-        "r": _first(options, "user"),
-        "u": getuser(),
-    }
-    return re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), word)
-
-
-def _seconds(text: str) -> float | None:
-    """OpenSSH's time: seconds, or numbers with units, as 1m30s; None for none."""
-    if not re.fullmatch(r"([0-9]{1,6}[smhdw]?)+", text.lower()):
-        return None
-    units = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
-    parts = re.findall(r"([0-9]+)([smhdw]?)", text.lower())
-    return float(sum(int(number) * units[unit] for number, unit in parts)) or None
-
-
-def _yes(options: Options, keyword: str) -> bool:
-    return _first(options, keyword, "no").lower() in {"yes", "true"}
-
-
-def _port(options: Options) -> int:
-    text = _first(options, "port", "22")
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:  # noqa: PLR2004  TCP's range
-        raise SshConfigError(f"ssh_config: not a port: {text}", hint="mend Port in ssh_config")
-    return int(text)
-
-
-def _split_files(value: str) -> list[str]:
-    """``ssh -G`` prints lists without quotes: keep a path with a space when it is one file."""
-    if '"' in value:
-        return [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', value)]
-    return [value] if " " in value and Path(value).expanduser().exists() else value.split()
-
-
-def _host(name: str, options: Options, jumps: tuple[Host, ...], identity_file: Path | None) -> Host:
-    home_keys = tuple(Path("~/.ssh").expanduser() / key for key in _KEYS)
-    identities = _files(options, "identityfile") or home_keys
-    user_files = _files(options, "userknownhostsfile")
-    if not user_files and "userknownhostsfile" not in options:
-        user_files = (Path("~/.ssh/known_hosts").expanduser(),)
-    global_files = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
-    timeout = _first(options, "connecttimeout", "none")
-    proxy = _first(options, "proxycommand", "none")
-    alias = _first(options, "hostkeyalias", "none")
-    agent = _first(options, "identityagent")
-    return Host(
-        name=name,
-        hostname=_first(options, "hostname", name),
-        user=_first(options, "user") or getuser(),
-        port=_port(options),
-        identity_files=(identity_file.expanduser(), *identities) if identity_file else identities,
-        certificate_files=_files(options, "certificatefile"),
-        identities_only=_yes(options, "identitiesonly"),
-        identity_agent=agent or None,
-        # a known_hosts of /dev/null means "do not bother me": a file of our own serves then
-        user_known_hosts=user_files or (own_known_hosts(),),
-        global_known_hosts=_files(options, "globalknownhostsfile") or global_files,
-        strict_host_key=_strict(_first(options, "stricthostkeychecking", "ask")),
-        hash_known_hosts=_yes(options, "hashknownhosts"),
-        host_key_alias=None if alias.lower() == "none" else alias,
-        connect_timeout=_seconds(timeout) or 10.0,
-        jumps=jumps,
-        proxy_command=None if proxy.lower() == "none" else proxy,
-        auth_methods=_auth_methods(options),
-        password_prompts=_prompts(options),
-        batch_mode=_yes(options, "batchmode"),
-    )
-
-
-def _auth_methods(options: Options) -> tuple[str, ...]:
-    """The user's order of what is switched on."""
-    switches = {
-        "publickey": "pubkeyauthentication",  # also unbound and host-bound, which are on too
-        "keyboard-interactive": "kbdinteractiveauthentication",
-        "password": "passwordauthentication",
-    }
-    preferred = _first(options, "preferredauthentications", ",".join(switches)).lower().split(",")
-    return tuple(
-        one
-        for one in preferred
-        if one in switches and _first(options, switches[one], "yes").lower() not in {"no", "false"}
-    )
-
-
-def _prompts(options: Options) -> int:
-    text = _first(options, "numberofpasswordprompts", "3")
-    return int(text) if re.fullmatch(r"[0-9]{1,3}", text) else 3
-
-
-def own_known_hosts() -> Path:
-    """Our own known_hosts, for those whose ssh_config keeps none."""
-    from platformdirs import user_state_path  # noqa: PLC0415  rarely needed
-
-    return user_state_path("remotenb", appauthor=False) / "known_hosts"
-
-
-def _strict(value: str) -> Literal["yes", "ask", "accept-new"]:
-    """``no`` and ``off`` act as ``accept-new``: a key that changed is refused, always."""
-    match value.lower():
-        case "yes" | "true":
-            return "yes"
-        case "no" | "off" | "false" | "accept-new":
-            return "accept-new"
-        case _:
-            return "ask"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 import time
@@ -38,9 +39,13 @@ Address = tuple[int, int, int, tuple[object, ...]]
 """Family, kind, protocol, and where: what a socket is made of and connects to."""
 
 
+_FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+
+
 def resolve(host: Host) -> list[Address]:
     """The addresses of ``host``; raises :class:`OSError` or :class:`UnicodeError`."""
-    found = socket.getaddrinfo(host.hostname, host.port, type=socket.SOCK_STREAM)
+    family = _FAMILIES[host.address_family]
+    found = socket.getaddrinfo(host.hostname, host.port, family, socket.SOCK_STREAM)
     return [(family, kind, proto, address) for family, kind, proto, _, address in found]
 
 
@@ -60,14 +65,14 @@ def dial(host: Host) -> socket.socket:
         if refusals and left <= 0:
             break
         try:
-            return _connected(address, max(left, 0.001))
+            return _connected(address, host, max(left, 0.001))
         except OSError as error:
             refusals.append(error)
     raise unreachable(host, refusals[0], host.connect_timeout)
 
 
-def _connected(address: Address, timeout: float) -> socket.socket:
-    sock = unconnected(address)
+def _connected(address: Address, host: Host, timeout: float) -> socket.socket:
+    sock = unconnected(address, host)
     try:
         sock.settimeout(timeout)
         sock.connect(address[3])
@@ -78,10 +83,38 @@ def _connected(address: Address, timeout: float) -> socket.socket:
     return sock
 
 
-def unconnected(address: Address) -> socket.socket:
-    """A socket that can connect to ``address``."""
+def unconnected(address: Address, host: Host) -> socket.socket:
+    """A socket that can connect to ``address``, from where ``host`` is to be reached from.
+
+    Raises :class:`OSError`.
+    """
     cls = QuickAckSocket if TCP_QUICKACK else socket.socket
-    return cls(*address[:3])
+    sock = cls(*address[:3])
+    try:
+        if host.bind_address:
+            found = socket.getaddrinfo(host.bind_address, 0, address[0], socket.SOCK_STREAM)
+            sock.bind(found[0][4])
+        if host.bind_interface:
+            _bind_to(sock, host.bind_interface)
+    except OSError as error:
+        sock.close()
+        where = host.bind_address or host.bind_interface
+        raise OSError(
+            error.errno, f"not from {where}, as ssh_config wants it: {error.strerror or error}"
+        ) from None
+    return sock
+
+
+if sys.platform == "linux":
+
+    def _bind_to(sock: socket.socket, interface: str) -> None:
+        """Linux lets users do that since 5.7."""
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+
+else:
+
+    def _bind_to(sock: socket.socket, interface: str) -> None:  # noqa: ARG001  see the other
+        raise OSError(errno.ENOTSUP, "BindInterface is for Linux alone; say BindAddress")
 
 
 def tune(sock: socket.socket) -> None:

@@ -12,8 +12,11 @@ import binascii
 import fnmatch
 import hashlib
 import hmac
+import logging
 import os
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -21,7 +24,10 @@ from typing import TYPE_CHECKING
 
 from paramiko import MissingHostKeyPolicy
 
-from remotenb.errors import HostKeyChanged, HostKeyUnknown
+from remotenb.errors import HostKeyChanged, HostKeyUnknown, SshConfigError
+from remotenb.ssh import keywords, tokens
+from remotenb.ssh.reader import token_values
+from remotenb.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
     from paramiko import PKey, SSHClient
 
     from remotenb.model import Host
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +79,15 @@ def _hash(name: str, like: str = "") -> str:
 def read(file: Path) -> Iterator[KnownKey]:
     """The lines of ``file`` that can be understood; nothing when it cannot be read."""
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
-    for number, line in enumerate(lines, 1):
+    yield from lines_of(text, file)
+
+
+def lines_of(text: str, file: Path) -> Iterator[KnownKey]:
+    """The lines of a known_hosts that can be understood."""
+    for number, line in enumerate(text.splitlines(), 1):
         fields = line.split()
         if not fields or fields[0].startswith("#"):
             continue
@@ -106,6 +119,8 @@ class KnownHosts:
         # a key known for the host without its port is good enough, as for ssh
         portless = "" if host.host_key_alias else host.hostname
         self._portless = [key for key in every if not key.marker and key.matches(portless)]
+        self._revoked = _revoked(host.revoked_host_keys) if host.revoked_host_keys else {}
+        self._by_command: dict[bytes, list[KnownKey]] = {}
 
     def key_types(self) -> tuple[str, ...]:
         """The key types we know of this host: to be asked for first, as OpenSSH does."""
@@ -113,15 +128,28 @@ class KnownHosts:
 
     def judge(self, blob: bytes, key_type: str = "") -> tuple[Trust, KnownKey | None]:
         """What to think of the key, and the line that decides: of its own type if there is one."""
-        for known in self._keys:
+        if blob in self._revoked:
+            return Trust.REVOKED, self._revoked[blob]
+        keys = [*self._keys, *self._from_command(blob, key_type)]
+        for known in keys:
             if known.marker == "@revoked" and known.blob == blob:
                 return Trust.REVOKED, known
-        plain = [k for k in self._keys if not k.marker]
+        plain = [k for k in keys if not k.marker]
         for known in (*plain, *self._portless):
             if known.blob == blob:
                 return Trust.KNOWN, known
         plain.sort(key=lambda known: known.type != key_type)
         return (Trust.CHANGED, plain[0]) if plain else (Trust.UNKNOWN, None)
+
+    def _from_command(self, blob: bytes, key_type: str) -> list[KnownKey]:
+        """What KnownHostsCommand says when it is asked of this key."""
+        command = self._host.known_hosts_command
+        if command and blob not in self._by_command:
+            said = _asked(command, self._host, blob, key_type)
+            found = lines_of(said, Path(_COMMAND))
+            name = self._host.key_name
+            self._by_command[blob] = [key for key in found if key.matches(name)]
+        return self._by_command.get(blob, [])
 
     def remember(self, key: PKey) -> Path:
         """Append the key to the user's first file, made 0600 if it is new.
@@ -139,6 +167,61 @@ class KnownHosts:
                 out.write(b"\n")
             out.write(line.encode())
         return file
+
+
+_COMMAND = "KnownHostsCommand"
+COMMAND_TIMEOUT_S = 20.0
+
+
+def _asked(command: str, host: Host, blob: bytes, key_type: str) -> str:
+    """The output of KnownHostsCommand; nothing where it fails, as for ssh."""
+    values = token_values(
+        alias=host.alias or host.name,
+        hostname=host.hostname,
+        user=host.user,
+        port=str(host.port),
+        key_alias=host.host_key_alias or "",
+    ) | {
+        "f": fingerprint(blob),
+        "H": host.key_name,
+        "I": "HOSTNAME",
+        "K": base64.b64encode(blob).decode(),
+        "t": key_type,
+    }
+    argv = [tokens.expand(word, values, _COMMAND) for word in keywords.split(command) or ()]
+    try:
+        done = subprocess.run(  # noqa: S603  the user's own command, by no shell, as ssh runs it
+            argv,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_TIMEOUT_S,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        logger.info("%s: %s", _COMMAND, one_line(str(error)))
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _revoked(file: Path) -> dict[bytes, KnownKey]:
+    """The keys of RevokedHostKeys; one that cannot be read lets nobody in, as with ssh."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SshConfigError(
+            f"cannot read RevokedHostKeys {file}: {error.strerror}", hint="mend it in ssh_config"
+        ) from None
+    if data.startswith(b"SSHKRL\n\0"):
+        raise SshConfigError(
+            f"RevokedHostKeys {file} is a KRL", hint="remotenb reads a list of public keys"
+        )
+    found: dict[bytes, KnownKey] = {}
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        fields = line.split()
+        with suppress(IndexError, ValueError):  # a comment, or nonsense
+            key_type, blob = fields[0], base64.b64decode(fields[1])
+            found[blob] = KnownKey(file, number, "@revoked", "*", key_type, blob)
+    return found
 
 
 def fingerprint(blob: bytes) -> str:
@@ -210,9 +293,11 @@ def _changed(host: Host, key: PKey, trust: Trust, line: KnownKey) -> HostKeyChan
             f"{_type(key)} {fingerprint(key.asbytes())}",
             hint="do not connect; ask the server's administrator",
         )
+    cure = f'ssh-keygen -R "{host.key_name}" -f "{line.file}"'
+    if str(line.file) == _COMMAND:
+        cure = "look at KnownHostsCommand in ssh_config"
     return HostKeyChanged(
         f"the host key of {host.key_name} has changed: it is {_type(key)} "
         f"{fingerprint(key.asbytes())}, but {where} has {fingerprint(line.blob)}",
-        hint="somebody may be listening in. If the server was really reinstalled: "
-        f'ssh-keygen -R "{host.key_name}" -f "{line.file}"',
+        hint=f"somebody may be listening in. If the server was really reinstalled: {cure}",
     )

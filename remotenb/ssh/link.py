@@ -16,7 +16,7 @@ from fabric import Config, Connection
 from paramiko import SSHClient, SSHConfig
 
 from remotenb.credentials import Credentials
-from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable
+from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable, SshConfigError
 from remotenb.ssh import proxy, refusal, shell
 from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
@@ -263,6 +263,11 @@ def _connection(
 
     def transport(sock: socket.socket, **options: object) -> Transport:
         made = Transport(sock, **options)
+        try:
+            made.restrict(host)
+        except SshConfigError:
+            sock.close()
+            raise
         made.prefer_key_types(known.key_types() or memory.host_key_types(host))
         return made
 
@@ -280,6 +285,7 @@ def _connection(
             "auth_timeout": max(host.connect_timeout, 10.0),
             "channel_timeout": host.connect_timeout,
             "transport_factory": transport,
+            "compress": host.compression,
             "auth_strategy": Login(host, credentials, memory),
         },
     )

@@ -19,6 +19,7 @@ from paramiko.ssh_exception import (
 )
 
 from remotenb.ssh import keys, refusal
+from remotenb.ssh.algorithms import takes
 from remotenb.ssh.answers import Answers, NoAnswer
 from remotenb.ssh.offers import Offer, Offers
 from remotenb.ssh.refusal import Refusal, Tried
@@ -70,10 +71,17 @@ class Login:
         finally:
             self._offers.close()
         if outcome is Outcome.REFUSED:
+            self._tell_of_token()
             raise self._failure(transport)
         if self._answers.by_person:
             self._memory.by_person.add(self._host.login)
         self._keep()
+
+    def _tell_of_token(self) -> None:
+        """The keys of a token are an agent's to load: said when no other key was right."""
+        if library := self._host.token_library:
+            why = f"the keys of a token are used through an agent: ssh-add -s {library}"
+            self._tried.refusals.append(Refusal("PKCS11Provider", why))
 
     def _keep(self) -> None:
         """The login is through: what a person typed was right."""
@@ -128,13 +136,24 @@ class Login:
         for offer in self._offers:
             if not self._takes(transport, "publickey") or self._tried.failures >= self._most():
                 break
-            if offer.blob in self._shown:
+            if offer.blob in self._shown or not self._may_be_shown(offer):
                 continue
             outcome = self._show(transport, offer)
             if outcome is not Outcome.REFUSED:
                 self._offers.remember(offer)
                 return outcome
         return Outcome.REFUSED
+
+    def _may_be_shown(self, offer: Offer) -> bool:
+        """Whether PubkeyAcceptedAlgorithms lets a key of its type be used."""
+        kinds = {keys.type_of(offer.blob)} if offer.blob else set()
+        kinds |= {"rsa-sha2-256"} if "rsa-sha2-512" in kinds else set()
+        spec = self._host.public_key_algorithms
+        if not kinds or any(takes(spec, kind) for kind in kinds):
+            return True
+        why = "PubkeyAcceptedAlgorithms of ssh_config leaves its type out"
+        self._tried.refusals.append(Refusal(offer.name, why))
+        return False
 
     def _most(self) -> int:
         """Of tries with keys; one is left for a password, if somebody can give it."""

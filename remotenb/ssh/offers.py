@@ -84,7 +84,12 @@ class Offers:
         except AgentHangs as error:
             self._tried.refused("the agent", error)
             return {}
-        return {key.asbytes(): _of_agent(key) for key in found}
+        return {key.asbytes(): self._of_agent(key) for key in found}
+
+    def _of_agent(self, key: AgentKey) -> Offer:
+        name = f"agent's {key.comment or key.get_name()}"
+        blob = key.asbytes()
+        return Offer(name, fingerprint(blob), blob, locked=False, get=lambda: self._certified(key))
 
     def _file_offer(self, file: Path, agent: dict[bytes, Offer]) -> Offer | None:
         blob = keys.public_blob(file)
@@ -109,7 +114,8 @@ class Offers:
         return self._certified(self._unlocked[file])
 
     def _certified(self, key: PKey) -> PKey:
-        for file in self._host.certificate_files:
+        beside = [one.with_name(f"{one.name}-cert.pub") for one in self._host.identity_files]
+        for file in (*self._host.certificate_files, *beside):
             try:
                 key = keys.with_certificate(key, file)
             except keys.Unusable as error:
@@ -160,12 +166,6 @@ class Offers:
                 notes.write(note, facts)
         except OSError as error:
             logger.info("the key that worked cannot be noted: %s", error)
-
-
-def _of_agent(key: AgentKey) -> Offer:
-    name = f"agent's {key.comment or key.get_name()}"
-    blob = key.asbytes()
-    return Offer(name, fingerprint(blob), blob, locked=False, get=lambda: key)
 
 
 def _note(host: Host) -> Path:

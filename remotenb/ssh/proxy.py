@@ -59,7 +59,8 @@ def connect(host: Host) -> socket.socket:
 
 def expanded(command: str, host: Host) -> str:
     """``command`` with OpenSSH's tokens replaced; raises :class:`UsageError` for unsafe names."""
-    tokens = {"%": "%", "h": host.hostname, "p": str(host.port), "r": host.user, "n": host.name}
+    tokens = {"%": "%", "h": host.hostname, "p": str(host.port), "r": host.user}
+    tokens["n"] = host.alias or host.name
     for letter in re.findall(r"%(.)", command):
         if letter in "hrn" and _UNSAFE.search(tokens[letter]):
             raise UsageError(

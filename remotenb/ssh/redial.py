@@ -194,7 +194,7 @@ class Race:
         address = self._names.addresses[self.tries % len(self._names.addresses)]
         self.tries += 1
         try:
-            sock = unconnected(address)
+            sock = unconnected(address, self._host)
         except OSError as error:  # a family that this kernel does not have
             self._refusal = error
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paramiko import AuthenticationException, Message, SSHException
 from paramiko.auth_handler import AuthOnlyHandler
@@ -13,7 +13,10 @@ from paramiko.common import (
     cMSG_SERVICE_REQUEST,
     cMSG_USERAUTH_INFO_RESPONSE,
 )
+from paramiko.kex_curve25519 import KexCurve25519
 from paramiko.transport import ServiceRequestingTransport
+
+from remotenb.ssh.algorithms import allowed, takes
 
 if TYPE_CHECKING:
     import socket
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from paramiko import Channel
+
+    from remotenb.model import Host
 
 GRACE_S = 180.0
 """For what a person, or their telephone, has to do; sshd's own LoginGraceTime is 120 s."""
@@ -167,6 +172,17 @@ def _nothing_more(_message: Message) -> None:
     """Some methods say no more than their name."""
 
 
+_LIBSSH = "curve25519-sha256@libssh.org"
+_BASE: Any = ServiceRequestingTransport  # its stubs leave these out
+# the same exchange by its standard name, which paramiko does not know
+_KEX_INFO: dict[str, object] = {**_BASE._kex_info, "curve25519-sha256": KexCurve25519}  # noqa: SLF001
+_KEX_ORDER: tuple[str, ...] = tuple(
+    name
+    for one in _BASE._preferred_kex  # noqa: SLF001
+    for name in (("curve25519-sha256", one) if one == _LIBSSH else (one,))
+)
+
+
 class Transport(ServiceRequestingTransport):
     """paramiko's transport with the faster choices first.
 
@@ -174,6 +190,15 @@ class Transport(ServiceRequestingTransport):
     goes out together with the first login, not one round trip before it.
     """
 
+    _kex_info = _KEX_INFO
+    _preferred_kex = _KEX_ORDER
+    _preferred_macs = (
+        "hmac-sha2-256",
+        "hmac-sha2-512",
+        "hmac-sha2-256-etm@openssh.com",
+        "hmac-sha2-512-etm@openssh.com",
+        "hmac-sha1",
+    )
     _preferred_ciphers = (
         "aes128-gcm@openssh.com",
         "aes256-gcm@openssh.com",
@@ -185,6 +210,19 @@ class Transport(ServiceRequestingTransport):
     def __init__(self, sock: socket.socket, **options: object) -> None:
         super().__init__(sock, default_window_size=WINDOW_BYTES, **options)  # type: ignore[arg-type]
         self._service_requested = False
+
+    def restrict(self, host: Host) -> None:
+        """Use what ssh_config allows for ``host``; raises :class:`SshConfigError` for nothing."""
+        for keyword, spec, ours, known in (
+            ("ciphers", host.ciphers, "_preferred_ciphers", "_cipher_info"),
+            ("macs", host.macs, "_preferred_macs", "_mac_info"),
+            ("kexalgorithms", host.kex_algorithms, "_preferred_kex", "_kex_info"),
+            ("hostkeyalgorithms", host.host_key_algorithms, "_preferred_keys", "_key_info"),
+        ):
+            names = [one for one in getattr(self, known) if "cert-v01" not in one]
+            setattr(self, ours, allowed(spec, getattr(self, ours), names, keyword))
+        spec = host.public_key_algorithms
+        self._preferred_pubkeys = tuple(n for n in _BASE._preferred_pubkeys if takes(spec, n))  # noqa: SLF001
 
     def prefer_key_types(self, types: tuple[str, ...]) -> None:
         """Ask for host keys of these types first: those that known_hosts can judge."""
