@@ -13,7 +13,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,9 +60,7 @@ def read(alias: str, user: str | None, port: int | None, file: Path | None) -> O
 
 def system_folder() -> Path:
     """Where the system keeps its ssh_config."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "ssh"
-    return Path("/etc/ssh")
+    return Path(os.environ.get("PROGRAMDATA", "")) / "ssh" if os.name == "nt" else Path("/etc/ssh")
 
 
 def aliases(file: Path) -> list[str]:
@@ -231,7 +228,7 @@ def token_values(  # noqa: PLR0913  all by name
         "C": tokens.connection(laptop=laptop, hostname=hostname, port=port, user=user, jump=jump),
         "d": str(Path.home()),
         "h": hostname,
-        "i": str(os.getuid()) if sys.platform != "win32" else "0",
+        "i": str(getattr(os, "getuid", lambda: 0)()),
         "j": jump,
         "k": key_alias or alias,
         "L": laptop.partition(".")[0],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from remotenb.ssh.config import aliases
+from remotenb.ssh.reader import aliases
 
 CONFIG = '[hosts.gpu-box]\naddress = "10.0.0.5"\n[hosts.hospital]\n'
 SSH_CONFIG = 'Include more\nHost gpu-old "gpu-older" *.lan\n    User alice\nHost *\n'

@@ -28,7 +28,7 @@ from remotenb.errors import (
 from remotenb.ssh.dial import dial
 from remotenb.ssh.link import open_link
 from remotenb.ssh.redial import redial
-from tests.embedded.peers import TIMEOUT_S
+from tests.embedded.peers import TIMEOUT_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +102,7 @@ def test_compression_and_algorithms_are_those_of_ssh_config(box: Box) -> None:
     with open_link(chosen) as link:
         transport = link.transport
         assert link.script("head -c 300000 /dev/zero | wc -c", timeout=10).out.strip() == b"300000"
-        assert (transport.local_cipher, transport.remote_cipher) == ("aes256-ctr", "aes256-ctr")
+        assert transport.local_cipher == "aes256-ctr"
         assert transport.local_compression == "zlib@openssh.com"
         assert transport.local_mac == "hmac-sha2-256"
     with open_link(box.host) as link:
@@ -184,10 +184,11 @@ def test_an_agent_that_is_named_for_a_jump_host_is_not_asked_for_the_next(
 @contextmanager
 def agent(path: Path, *keys: Path) -> Iterator[None]:
     """OpenSSH's own, with ``keys``."""
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
-        assert process.stdout is not None
-        process.stdout.readline()  # it listens
+        until(path.exists, "the agent listens")
         for key in keys:
             argv = ["ssh-add", "-q", str(key)]
             environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
@@ -196,5 +197,3 @@ def agent(path: Path, *keys: Path) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(TIMEOUT_S)
-        if process.stdout:
-            process.stdout.close()
