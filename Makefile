@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
-.PHONY: help demo test test-windows test-long windows-bundle test-protocol check bench bench-push bench-faults format lock clean
+.PHONY: help demo test test-windows test-long windows-bundle test-protocol check bench bench-push bench-cp bench-faults format lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,10 @@ bench: $(VENV)/dev  ## seconds, round trips and throughput beside ssh -L and ssh
 bench-push: $(VENV)/dev  ## push beside docker save | ssh docker load
 	@$(BIN)/python -m tests.rig prepare
 	$(BIN)/python -m tests.bench_push $(ARGS)
+
+bench-cp: $(VENV)/dev  ## cp beside scp
+	@$(BIN)/python -m tests.rig prepare
+	$(BIN)/python -m tests.bench_cp $(ARGS)
 
 bench-faults: $(VENV)/dev  ## what each fault costs, beside autossh, a loop and sshtunnel
 	@$(BIN)/python -m tests.rig prepare

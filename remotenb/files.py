@@ -27,6 +27,7 @@ from remotenb.far.receiving import Receiver
 from remotenb.far.sending import Sender
 from remotenb.far.tree import Untrusted, to_wire
 from remotenb.file_failures import ended, here, over_there
+from remotenb.ssh.buffers import send_all
 from remotenb.ssh.process import keep_err
 from remotenb.text import one_line
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
     from remotenb.errors import RemotenbError
+    from remotenb.far.copy_frames import Bytes
     from remotenb.machine import Machine
     from remotenb.model import Container
 
@@ -186,9 +188,9 @@ class End:
         except (OSError, SSHException) as error:
             raise EOFError from error
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: Bytes) -> None:
         try:
-            self._channel.sendall(data)
+            send_all(self._channel, data)
         except (OSError, SSHException) as error:
             if self._channel.recv_ready():  # it told why it ended
                 self.wire.take()

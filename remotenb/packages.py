@@ -132,7 +132,8 @@ def _carried(
 def _follow(end: End, place: Place, said: Callable[[str], None]) -> None:
     kept = b""
     while True:
-        kind, body = end.wire.take()
+        kind, raw = end.wire.take()
+        body = bytes(raw)
         if kind != DATA:
             break
         kept = (kept + body)[-SAID_LIMIT:]

@@ -6,16 +6,19 @@
 import json
 import os
 import struct
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple, Union
 
 from remotenb.far import tree
 from remotenb.far.tree import Untrusted
 
 TREE, NO_MORE, PLAN, GO, WANT, FILE, DATA, WHOLE, FAILED, DONE, TROUBLE = range(1, 12)
+Bytes = Union[bytes, memoryview]
 HEAD = struct.Struct(">BI")
 FRAME_LIMIT = 16 << 20
-READ = 1 << 20
+READ = 1 << 18
 BATCH = 500
+TOGETHER = 1 << 15
+"""Bytes that small frames make before they are sent: each sending costs."""
 
 
 class Trouble(Exception):
@@ -37,22 +40,25 @@ def trouble(error: Exception) -> Dict[str, Any]:
 class Wire:
     """Frames over two functions: ``read(n)`` gives at most n bytes, none at the end."""
 
-    def __init__(self, read: Callable[[int], bytes], write: Callable[[bytes], Any]) -> None:
+    def __init__(self, read: Callable[[int], bytes], write: Callable[[Bytes], Any]) -> None:
         self._read = read
         self._write = write
-        self._rest = bytearray()
+        self._rest = memoryview(b"")
+        self._waiting = bytearray()
 
-    def put(self, kind: int, body: bytes = b"") -> None:
-        """Send a frame."""
-        self._write(HEAD.pack(kind, len(body)))
-        if body:
-            self._write(body)
+    def put(self, kind: int, body: Bytes = b"", more: bool = False) -> None:
+        """Send a frame; if ``more`` follow at once, together with them."""
+        self._waiting += HEAD.pack(kind, len(body))
+        self._waiting += body
+        if not more or len(self._waiting) >= TOGETHER:
+            data, self._waiting = memoryview(self._waiting), bytearray()
+            self._write(data)
 
-    def say(self, kind: int, facts: Any = None) -> None:
+    def say(self, kind: int, facts: Any = None, more: bool = False) -> None:
         """Send a frame of JSON."""
-        self.put(kind, json.dumps(facts).encode())
+        self.put(kind, json.dumps(facts).encode(), more)
 
-    def take(self) -> Tuple[int, bytes]:
+    def take(self) -> Tuple[int, Bytes]:
         """The next frame; raises :class:`EOFError`, and :class:`Trouble` that the other has."""
         kind, length = HEAD.unpack(self._exactly(HEAD.size))
         if length > FRAME_LIMIT:
@@ -80,22 +86,24 @@ class Wire:
             for one in parse(body, list):
                 yield one
 
-    def _exactly(self, length: int) -> bytes:
-        while len(self._rest) < length:
-            came = self._read(READ)
+    def _exactly(self, length: int) -> Bytes:
+        """So many bytes, which are copied only where they did not come in one piece."""
+        first, self._rest = self._rest[:length], self._rest[length:]
+        pieces, lacking = [first] if first else [], length - len(first)
+        while lacking > 0:
+            came = memoryview(self._read(READ))
             if not came:
                 raise EOFError
-            self._rest += came
-        with memoryview(self._rest) as whole:
-            data = bytes(whole[:length])
-        del self._rest[:length]
-        return data
+            pieces.append(came[:lacking])
+            self._rest = came[lacking:]
+            lacking -= len(came)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def parse(body: bytes, shape: Any) -> Any:
+def parse(body: Bytes, shape: Any) -> Any:
     """The JSON in it, of this type; raises :class:`Untrusted`."""
     try:
-        facts = json.loads(body.decode())
+        facts = json.loads(str(body, "utf-8"))
     except (ValueError, RecursionError):
         raise Untrusted("what is no JSON") from None
     if not isinstance(facts, shape):
@@ -115,7 +123,7 @@ def batches(items: Iterator[Any]) -> Iterator[List[Any]]:
         yield batch
 
 
-def write(data: bytes) -> None:
+def write(data: Bytes) -> None:
     """All of it to stdout, which may take less at a time."""
     left = memoryview(data)
     while left:

@@ -12,6 +12,7 @@ import sys
 from typing import Any, Dict, Set
 
 from remotenb.far import tree
+from remotenb.far.copy_frames import Bytes
 from remotenb.far.tree import NO_FOLLOW, Entry, Untrusted
 
 
@@ -31,7 +32,7 @@ class Incoming:
         os.lseek(self._fd, 0, os.SEEK_END)
         self._summed = summed if offset else hashlib.sha256()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Bytes) -> None:
         """What comes next."""
         self._summed.update(data)
         left = memoryview(data)

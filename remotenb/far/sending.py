@@ -40,8 +40,8 @@ class Sender:
             try:
                 fd = tree.open_file(self._place(self.entries[number]))
             except OSError as error:
-                self._wire.say(FILE, [number, 0])
-                self._wire.say(FAILED, trouble(error))
+                self._wire.say(FILE, [number, 0], more=True)
+                self._wire.say(FAILED, trouble(error), more=True)
                 continue
             try:
                 self._file(fd, number, offset, checksum, moved, check)
@@ -62,21 +62,21 @@ class Sender:
         if there != offset or (offset and summed.hexdigest() != checksum):
             os.lseek(fd, 0, os.SEEK_SET)
             summed, offset = tree.digest(fd, 0)[0], 0
-        self._wire.say(FILE, [number, offset])
+        self._wire.say(FILE, [number, offset], more=True)
         moved(offset)
         while True:
             try:
                 data = os.read(fd, BLOCK)
             except OSError as error:
-                self._wire.say(FAILED, trouble(error))
+                self._wire.say(FAILED, trouble(error), more=True)
                 return
             if not data:
                 break
             summed.update(data)
-            self._wire.put(DATA, data)
+            self._wire.put(DATA, data, more=True)
             moved(len(data))
             check()
-        self._wire.say(WHOLE, summed.hexdigest())
+        self._wire.say(WHOLE, summed.hexdigest(), more=True)
 
     def _place(self, entry: Entry) -> str:
         return os.path.join(self._top, tree.from_wire(entry.path)) if entry.path else self._top

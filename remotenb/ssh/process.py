@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from paramiko import SSHException
 
 from remotenb.errors import LinkLost
+from remotenb.ssh.buffers import send_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 17
 ERR_LIMIT = LINE_LIMIT = 1 << 16
-PACKET = (1 << 15) - 64
-"""What paramiko puts into one packet for OpenSSH; sending in such pieces copies least."""
 STALL_S = 60.0
 """How long a command may take no byte from us, and tell us nothing at its end."""
 
@@ -121,13 +120,10 @@ def feed(
 def _send_all(channel: Channel, blocks: Iterable[bytes], sent: Callable[[int], None]) -> None:
     """All of it, as far as the command takes it: one that has ended tells why."""
     for block in blocks:
-        for at in range(0, len(block), PACKET):
-            piece = block[at : at + PACKET]
-            try:
-                channel.sendall(piece)
-            except TimeoutError:
-                raise
-            except OSError:  # it has ended, or the link has
-                return
-            sent(len(piece))
+        try:
+            send_all(channel, block, sent)
+        except TimeoutError:
+            raise
+        except OSError:  # it has ended, or the link has
+            return
     channel.shutdown_write()

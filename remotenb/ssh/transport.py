@@ -17,6 +17,7 @@ from paramiko.kex_curve25519 import KexCurve25519
 from paramiko.transport import ServiceRequestingTransport
 
 from remotenb.ssh.algorithms import allowed, takes
+from remotenb.ssh.buffers import GulpingPacketizer, receive_faster
 
 if TYPE_CHECKING:
     import socket
@@ -208,7 +209,12 @@ class Transport(ServiceRequestingTransport):
     )
 
     def __init__(self, sock: socket.socket, **options: object) -> None:
-        super().__init__(sock, default_window_size=WINDOW_BYTES, **options)  # type: ignore[arg-type]
+        super().__init__(
+            sock,
+            default_window_size=WINDOW_BYTES,
+            packetizer_class=GulpingPacketizer,
+            **options,  # type: ignore[arg-type]
+        )
         self._service_requested = False
 
     def restrict(self, host: Host) -> None:
@@ -229,6 +235,17 @@ class Transport(ServiceRequestingTransport):
         security = self.get_security_options()
         wanted = [sign for t in types for sign in _signatures(t) if sign in security.key_types]
         security.key_types = (*wanted, *(t for t in security.key_types if t not in wanted))
+
+    def open_session(
+        self,
+        window_size: int | None = None,
+        max_packet_size: int | None = None,
+        timeout: float | None = None,
+    ) -> Channel:
+        """A session, on which nothing comes before something was asked for."""
+        channel = super().open_session(window_size, max_packet_size, timeout)
+        receive_faster(channel)
+        return channel
 
     def get_auth_handler(self) -> AuthHandler:
         """One that misses no answer."""

@@ -39,7 +39,7 @@ def wire(sock: socket.socket, limit: int | None = None) -> Wire:
     """One end; with a limit the connection breaks after so many bytes were sent."""
     left = [limit]
 
-    def write(data: bytes) -> None:
+    def write(data: copy_frames.Bytes) -> None:
         if left[0] is not None:
             data, left[0] = data[: left[0]], left[0] - min(len(data), left[0])
         sock.sendall(data)
