@@ -73,7 +73,7 @@ def measure(lab: Lab, laptop: Laptop, way: str, task: Task) -> float:
         lab.box.docker("exec", CONTAINER, "rm", "-rf", f"{WAYS[way]}/{task.name}")
     else:
         subprocess.run(["rm", "-rf", laptop.home / "back"], check=True)
-    os.sync()  # what one has written is no burden of the next
+    subprocess.run(["sync"], check=True)  # what one has written is no burden of the next
     start = time.perf_counter()
     told = argv(laptop, way, task)
     subprocess.run(told, check=True, env=laptop.environment, stdout=subprocess.DEVNULL)
