@@ -57,7 +57,7 @@ class CheckUp:
     def _passed(self) -> Iterator[Finding]:
         host, began = self.connect.host, time.monotonic()
         try:
-            link = self.connect.link(prompting=True)
+            link = self.connect.link()
         except LinkError as error:
             yield from way.way_in(host, error, 0.0)
             return

@@ -91,7 +91,7 @@ class Keeper:
         self._started = tunnel.server.started
         self._reusable = False
         """The link may still be good: only what it carried has ended."""
-        self._presence = Presence(connect.people, lambda: inbox.put(PersonCame()))
+        self.presence = Presence(connect.people, lambda: inbox.put(PersonCame()))
         self._wake = WakeWatch(every=TICK_S)
         self.link_state: LinkState = "up"
         self.since = timestamp()
@@ -102,6 +102,7 @@ class Keeper:
         """Tell of something; from any thread."""
         if isinstance(event, Stop):
             self._stop.set()
+            self.presence.send_away()
         self._inbox.put(event)
 
     def keep(self) -> None:
@@ -113,6 +114,7 @@ class Keeper:
             before = state
             state, action = advance(state, event, time.monotonic(), self._policy)
             self._note(before, state, event)
+            self.presence.attend(state, event)
         if isinstance(action, End) and action.error is not None:
             if isinstance(action.error, ServerGone):
                 self._connect.report.tell(Gone_(action.error.message, action.error.hint))
@@ -121,6 +123,7 @@ class Keeper:
     def close(self) -> None:
         """Let go of the link of the moment."""
         self._stop.set()
+        self.presence.settle(LinkLost("the session has ended", hint="connect again"))
         self.watch.close()
         self._link.close()
 
@@ -190,7 +193,9 @@ class Keeper:
             logger.info("not yet: %s", event.error)
             if self._tunnel.relayed is not None:
                 message = getattr(event.error, "message", str(event.error))
-                self._tunnel.relayed.tell_state(f"Trying again: {message}.")
+                waits = isinstance(state, WaitingForPerson)
+                what = "Waiting for you" if waits else "Trying again"
+                self._tunnel.relayed.tell_state(f"{what}: {message}.")
 
     # what is done
 
@@ -205,7 +210,7 @@ class Keeper:
             case AskPerson(what, hint):
                 self._connect.report.tell(Waiting(what, hint or "remotenb connect tries again"))
                 notify(f"remotenb: {self._connect.host.name}", what)
-                self._presence.listen()
+                self.presence.listen()
             case _:
                 pass
         return None
@@ -219,7 +224,7 @@ class Keeper:
         except ServerGone as error:
             return Gone(error)
         except RemotenbError as error:
-            return Failed(error)
+            return Failed(error, attended=self.presence.asked)
         self._connect.report.tell(
             Restored(
                 after=time.monotonic() - self._dropped_at,
@@ -239,10 +244,9 @@ class Keeper:
     def _fresh_link(self) -> Link:
         old = self._link
         threading.Thread(target=old.close, name="old link", daemon=True).start()
-        prompting = self._presence.taken()
         rtt = self._tunnel.relayed.rtt if self._tunnel.relayed else 0.0
         dialled = redial_first_hop(self._connect.host, stop=self._stop, rtt=rtt)
-        self._link = self._connect.link(prompting=prompting, dialled=dialled)
+        self._link = self._connect.link_again(self.presence.taken(), dialled)
         return self._link
 
     def _resume(self, link: Link) -> Attached | None:

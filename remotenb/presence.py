@@ -1,39 +1,102 @@
-"""Whether somebody sits at a session's terminal, while it waits for a person."""
+"""Who is there for a session that waits for a person: at its own terminal, or at another one."""
 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from remotenb.supervisor import Failed, Gone, Up, WaitingForPerson
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from remotenb.credentials import Asker
     from remotenb.find import People
+    from remotenb.supervisor import Event, State
+
+
+def _nothing() -> None:
+    """Who sits at the session's own terminal need not be sent away."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """Somebody wants to log in, and may be asked in the next attempt, and only in that one."""
+
+    person: Asker | None
+    """None where nobody may be asked, and what the keyring has is to be used."""
+    leave: Callable[[], object] = _nothing
+    """Ends what they are being asked."""
+    over: Future[Exception | None] = field(default_factory=Future)
+    """How it ended."""
+    used: bool = False
 
 
 class Presence:
-    """Enter means that somebody is there: the next login, and only that one, may ask them."""
+    """The visit of the moment; the newest counts."""
 
     def __init__(self, people: People | None, came: Callable[[], object]) -> None:
-        """``came`` is called from a thread of its own."""
+        """``came`` is called when somebody is there, from a thread of theirs."""
         self._people = people
         self._came = came
-        self._there = False
+        self._visit: Visit | None = None
+        self._lock = threading.Lock()
         self._listener: threading.Thread | None = None
 
     def listen(self) -> None:
-        """Begin to wait for them, where the session has a terminal."""
+        """Begin to wait for Enter, where the session has a terminal."""
         if self._people and not (self._listener and self._listener.is_alive()):
             args = (self._people,)
             self._listener = threading.Thread(target=self._hear, args=args, daemon=True)
             self._listener.start()
 
-    def taken(self) -> bool:
-        """Whether they came since the last time."""
-        there, self._there = self._there, False
-        return there
+    def receive(self, visit: Visit) -> None:
+        """Somebody is there."""
+        with self._lock:
+            before, self._visit = self._visit, visit
+        if before is not None and not before.over.done():
+            before.over.set_result(None)
+        self._came()
+
+    def taken(self) -> Visit | None:
+        """Who came since the last time, and may be asked now."""
+        with self._lock:
+            visit = self._visit
+            if visit is None or visit.used:
+                return None
+            visit.used = True
+            return visit
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody may be asked in this attempt."""
+        visit = self._visit
+        return visit is not None and visit.used
+
+    def attend(self, state: State, event: Event) -> None:
+        """After each step: tell whoever came how it went; who came meanwhile is not forgotten."""
+        if isinstance(state, Up):
+            self.settle(None)
+        elif self._visit is not None and not self._visit.used:
+            if isinstance(state, WaitingForPerson):
+                self._came()
+        elif isinstance(event, Failed | Gone):
+            self.settle(event.error)
+
+    def settle(self, error: Exception | None) -> None:
+        """The attempt is over: tell whoever it was made with."""
+        with self._lock:
+            visit, self._visit = self._visit, None
+        if visit is not None and not visit.over.done():
+            visit.over.set_result(error)
+
+    def send_away(self) -> None:
+        """The session ends, whatever is being asked."""
+        if (visit := self._visit) is not None:
+            visit.leave()
 
     def _hear(self, people: People) -> None:
         if people.came():
-            self._there = True
-            self._came()
+            self.receive(Visit(people))

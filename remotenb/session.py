@@ -17,6 +17,7 @@ from remotenb.errors import LinkError, LinkLost
 from remotenb.find import Find, People
 from remotenb.keep import Keeper, News
 from remotenb.laptop import laptop_id
+from remotenb.presence import Visit
 from remotenb.report import Forwarded, Quiet, Ready, Reporter, Snapshot
 from remotenb.secret import Secret
 from remotenb.settings import parse_gpus
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from remotenb.clock import Clock
+    from remotenb.credentials import Asker
     from remotenb.model import Host
     from remotenb.server import Server
     from remotenb.spec import Wish
@@ -118,6 +120,12 @@ class Session:
         """A person is there: whatever waits for one goes on."""
         self.keeper.happened(PersonCame())
 
+    def log_in(self, person: Asker | None, leave: Callable[[], object]) -> Future[Exception | None]:
+        """Somebody wants to log in, and may be asked; ``leave`` ends that. What came of it."""
+        visit = Visit(person, leave)
+        self.keeper.presence.receive(visit)
+        return visit.over
+
     def snapshot(self) -> Snapshot:
         """How it is now; from any thread."""
         keeper, relayed, container = self.keeper, self.tunnel.relayed, self.server.container
@@ -176,7 +184,7 @@ class Connect:
         settings.mounts()
         with ExitStack() as stack:
             inbox: queue.SimpleQueue[News] = queue.SimpleQueue()
-            link = self.link(prompting=True)
+            link = self.link()
             stack.callback(link.close)
             find = self.find(inbox.put)
             with find.server(link) as (server, reused, ways):
@@ -192,14 +200,19 @@ class Connect:
         """Find-or-start on this host; ``cut`` hears of a relay's link's end."""
         return Find(self.wish, self.report, self.people, self.clock, self._session_of(), cut)
 
-    def link(self, *, prompting: bool, dialled: Future[socket.socket] | None = None) -> Link:
-        """Connect and log in; a person is asked, and told, only if ``prompting``."""
-        report = self.report if prompting else Quiet()
+    def link(self) -> Link:
+        """Connect and log in for the first time."""
+        return self.link_again(Visit(self.people), self.dialled)
+
+    def link_again(self, visit: Visit | None, dialled: Future[socket.socket] | None) -> Link:
+        """Connect and log in; somebody is asked, and told, only where there is a ``visit``."""
+        report = self.report if visit else Quiet()
+        person = visit.person if visit else None
         with report.step(f"connecting to {self.host.login}"):
             return open_link(
                 self.host,
-                credentials=Credentials(self.people, report.warning, retry=not prompting),
-                dialled=dialled or (self.dialled if prompting else None),
+                credentials=Credentials(person, report.warning, retry=visit is None),
+                dialled=dialled,
                 remembered=self.remembered,
             )
 

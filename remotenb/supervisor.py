@@ -89,6 +89,8 @@ class Failed:
     """The attempt failed."""
 
     error: Exception
+    attended: bool = False
+    """Somebody was there to be asked in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +245,8 @@ def _reopening(state: Reopening, event: Event, now: float, policy: Policy) -> St
     match event:
         case Opened():
             return Up(now, state.outage.count(Trouble.FLAPPING)), Nothing()
-        case Failed(error=error):
-            return _failed(state.outage, error, now, policy)
+        case Failed():
+            return _failed(state.outage, event, now, policy)
         case Woke() | PersonCame():
             return state, Nothing()
         case _:
@@ -272,8 +274,10 @@ def _lost(state: Up, now: float, policy: Policy) -> Step:
     return _retry(Outage(now, {Trouble.FLAPPING: flaps}), Trouble.FLAPPING, why, now, policy)
 
 
-def _failed(outage: Outage, error: Exception, now: float, policy: Policy) -> Step:
-    kind = trouble(error)
+def _failed(outage: Outage, event: Failed, now: float, policy: Policy) -> Step:
+    error, kind = event.error, trouble(event.error)
+    if kind is Trouble.REFUSED and event.attended:
+        kind = Trouble.PERSON  # the account may be locked by more of that, and keys were tried
     if kind is Trouble.FINAL:
         return Stopped(), End(error)
     why = AskPerson(getattr(error, "message", str(error)), getattr(error, "hint", ""))

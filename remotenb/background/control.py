@@ -2,7 +2,7 @@
 
 A unix socket, 0600; on Windows a port of the loopback, and a secret in the session's file, which
 both ends show to know without sending it. Version 1 answers ``ready``, ``status``, ``open``,
-``forward``, ``close`` and ``watch``.
+``forward``, ``close``, ``watch`` and ``login``, in which it asks back.
 """
 
 from __future__ import annotations
@@ -17,31 +17,26 @@ import socket
 import struct
 import sys
 import threading
-import time
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from remotenb.background.asking import LINE_LIMIT, REQUEST_TIMEOUT_S, UNIX, VERSION, proof, short
+from remotenb.background.visitor import Visitor
 from remotenb.errors import RemotenbError, UsageError
-from remotenb.report import members
+from remotenb.report import error_members, members
 from remotenb.tunnel.listener import own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from remotenb.background.hub import Hub
+    from remotenb.credentials import Asker
     from remotenb.report import Forwarded, Ready, Snapshot
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
-LINE_LIMIT = 1 << 16
-REQUEST_TIMEOUT_S = 5.0
-ANSWER_TIMEOUT_S = 15.0
-LOOK_EVERY_S = 0.25
-UNIX: int = getattr(socket, "AF_UNIX", -1)
-"""Windows' Python has none."""
 
 Facts = dict[str, object]
 
@@ -60,6 +55,9 @@ class Live(Protocol):
 
     def try_again(self) -> None:
         """A person is there."""
+
+    def log_in(self, person: Asker | None, leave: Callable[[], object]) -> Future[Exception | None]:
+        """Somebody may be asked; ``leave`` ends the asking. What came of it."""
 
     def stop(self, reason: str) -> None:
         """End it."""
@@ -85,7 +83,7 @@ class Control:
         self._sock = socket.socket(UNIX)
         before = os.umask(0o177)
         try:
-            with _short(path) as address:
+            with short(path) as address:
                 self._sock.bind(address)
         finally:
             os.umask(before)
@@ -121,9 +119,9 @@ class Control:
                 if not _is_mine(client) or not self._knows_secret(request):
                     return
                 if self._secret:
-                    proof = _proof(self._secret, "session", str(request["nonce"]))
-                    client.sendall(json.dumps({"proof": proof}).encode() + b"\n")
-                for answer in self._answers(request):
+                    shown = proof(self._secret, "session", str(request["nonce"]))
+                    client.sendall(json.dumps({"proof": shown}).encode() + b"\n")
+                for answer in self._answers(request, client):
                     client.sendall(json.dumps(answer).encode() + b"\n")
             except RemotenbError as error:
                 _send_error(client, error)
@@ -135,14 +133,10 @@ class Control:
             return True
         shown = str(request.get("proof")).encode()
         nonce = str(request.get("nonce"))
-        return hmac.compare_digest(shown, _proof(self._secret, "asker", nonce).encode())
+        return hmac.compare_digest(shown, proof(self._secret, "asker", nonce).encode())
 
-    def _answers(self, request: Facts) -> Iterator[Facts]:
-        if request.get("version") != VERSION:
-            raise UsageError(
-                f"that session is of another version of remotenb (control {VERSION})",
-                hint="end it with the version that began it, or stop its process",
-            )
+    def _answers(self, request: Facts, client: socket.socket) -> Iterator[Facts]:
+        _same_version(request)
         match request.get("ask"):
             case "ready":
                 self._live.try_again()
@@ -158,8 +152,24 @@ class Control:
                 self._live.stop("disconnected")
             case "watch":
                 yield from self._watch()
+            case "login":
+                yield self._log_in(client, attended=request.get("attended") is True)
             case other:
                 raise UsageError(f"a session cannot be asked for {other!r}")
+
+    def _log_in(self, client: socket.socket, *, attended: bool) -> Facts:
+        """Let whoever asks be asked, until the login is through or has failed."""
+        visitor = Visitor(client, _read_line)
+        over = self._live.log_in(visitor if attended else None, visitor.leave)
+        while True:
+            try:
+                error = over.result(REQUEST_TIMEOUT_S)
+            except TimeoutError:
+                visitor.still_there()
+                continue
+            if isinstance(error, RemotenbError):
+                return {"event": "error", **error_members(error)}
+            return {}
 
     def _watch(self) -> Iterator[Facts]:
         with self._hub.listening() as events:
@@ -175,81 +185,12 @@ class Control:
                 yield event
 
 
-def dial(address: str) -> socket.socket:
-    """A connection to a session's control; raises :class:`OSError`."""
-    port, _, _ = address.partition(":")
-    if port.isdigit():
-        return socket.create_connection(("127.0.0.1", int(port)), REQUEST_TIMEOUT_S)
-    sock = socket.socket(UNIX)
-    sock.settimeout(REQUEST_TIMEOUT_S)
-    try:
-        with _short(Path(address)) as name:
-            sock.connect(name)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def ask(address: str, what: str, **more: object) -> Iterator[Facts]:
-    """Ask a session; its answers. Raises :class:`OSError` when nobody is there."""
-    nonce, secret = secrets.token_hex(16), _secret_of(address)
-    with dial(address) as sock:
-        request = {"version": VERSION, "ask": what, **more}
-        if secret:
-            request |= {"nonce": nonce, "proof": _proof(secret, "asker", nonce)}
-        sock.sendall(json.dumps(request).encode() + b"\n")
-        answers = _lines(sock, REQUEST_TIMEOUT_S if what == "status" else ANSWER_TIMEOUT_S)
-        if secret and next(answers, {}).get("proof") != _proof(secret, "session", nonce):
-            raise ConnectionRefusedError(f"another program has the port of {address[:5]}")
-        for facts in answers:
-            if "error" in facts and "event" not in facts:
-                raise UsageError(str(facts["error"]), hint=str(facts.get("hint", "")))
-            yield facts
-
-
-def _secret_of(address: str) -> str:
-    port, _, secret = address.partition(":")
-    return secret if port.isdigit() else ""
-
-
-def _proof(secret: str, who: str, nonce: str) -> str:
-    """What only those can say who know ``secret``."""
-    return hmac.new(secret.encode(), f"{who} {nonce}".encode(), "sha256").hexdigest()
-
-
-def _lines(sock: socket.socket, patience: float) -> Iterator[Facts]:
-    """The answers that come, each within ``patience`` s; raises :class:`TimeoutError`.
-
-    In small waits: on Windows none of a socket's hears Ctrl-C.
-    """
-    sock.settimeout(LOOK_EVERY_S)
-    data, deadline = b"", time.monotonic() + patience
-    while True:
-        line, ended, rest = data.partition(b"\n")
-        if ended:
-            yield json.loads(line)
-            data, deadline = rest, time.monotonic() + patience
-            continue
-        try:
-            more = sock.recv(LINE_LIMIT)
-        except TimeoutError:
-            if time.monotonic() > deadline:
-                raise
-            continue
-        if not more or len(data) > LINE_LIMIT:
-            return
-        data += more
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """``path``, by its folder's descriptor: a unix socket's address has room for 107 bytes."""
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
+def _same_version(request: Facts) -> None:
+    if request.get("version") != VERSION:
+        raise UsageError(
+            f"that session is of another version of remotenb (control {VERSION})",
+            hint="end it with the version that began it, or stop its process",
+        )
 
 
 def _read_line(client: socket.socket) -> Facts:

@@ -6,14 +6,17 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from remotenb.background import control, state
+from remotenb.background import asking, state
+from remotenb.background.visitor import reply
 from remotenb.errors import LocalError, RemotenbError
+from remotenb.report import error_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from remotenb.background.control import Facts
+    from remotenb.background.asking import Facts
     from remotenb.background.state import SessionFile
+    from remotenb.credentials import Asker
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ def one(host: str) -> SessionFile:
 
 def first(file: SessionFile, what: str, **more: object) -> Facts:
     """The one answer of a session; raises :class:`LocalError` when it gives none."""
-    for answer in _answers(file, what, **more):
+    for answer in _answers(file, what, None, **more):
         return answer
     raise LocalError(_silent(file), hint="remotenb status")
 
@@ -59,9 +62,27 @@ def watch(file: SessionFile) -> Iterator[Facts]:
     return (answer for answer in answers if answer)
 
 
-def _answers(file: SessionFile, what: str, **more: object) -> Iterator[Facts]:
+def log_in(file: SessionFile, person: Asker | None) -> None:
+    """Log a session in that waits for somebody; it asks ``person``, through us.
+
+    Raises the error that ended the attempt, or :class:`LocalError`.
+    """
+    answers = _answers(
+        file, "login", answer=lambda facts: reply(person, facts), attended=person is not None
+    )
+    for facts in answers:
+        if facts.get("event") == "error":
+            raise error_of(facts)
+
+
+def _answers(
+    file: SessionFile,
+    what: str,
+    answer: Callable[[Facts], Facts] | None = None,
+    **more: object,
+) -> Iterator[Facts]:
     try:
-        yield from control.ask(file.address, what, **more)
+        yield from asking.ask(file.address, what, reply=answer, **more)
     except (OSError, ValueError) as error:
         kill = "taskkill /F /PID" if sys.platform == "win32" else "kill"
         hint = f"{kill} {file.pid}, if it is stopped or hangs"

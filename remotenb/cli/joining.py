@@ -10,14 +10,16 @@ from remotenb.background import sessions
 from remotenb.background.detach import PARTING
 from remotenb.cli import stopping
 from remotenb.cli.output import Terminal, emit
-from remotenb.errors import LocalError
+from remotenb.errors import LocalError, RemotenbError
+from remotenb.presence import Presence
 from remotenb.report import Closed, error_of, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remotenb.background.control import Facts
+    from remotenb.background.asking import Facts
     from remotenb.background.state import SessionFile
+    from remotenb.find import People
     from remotenb.report import Reporter
     from remotenb.session import Connect
 
@@ -46,8 +48,11 @@ def join(
     """
     from remotenb.caveats import of_options  # noqa: PLC0415  loaded by now
 
+    people = connect.people
     try:
         events = sessions.watch(file)
+        if sessions.first(file, "status").get("link") == "waiting":
+            sessions.log_in(file, people)
         of_options(connect.report, connect.wish, None)
         for port in connect.wish.settings.forwards:
             sessions.first(file, "forward", port=port)
@@ -55,17 +60,29 @@ def join(
         ready |= {"joined": True, "elapsed": round(time.monotonic() - started, 3)}
         _show_ready(file, ready, connect, shown, detach=detach)
         if not detach:
-            _follow(file, events, shown)
+            _follow(file, events, shown, Presence(people, lambda: _again(file, people, shown)))
     except KeyboardInterrupt as interrupt:
         shown.tell(Closed(stopping.reason(interrupt)))
     return 0
 
 
-def _follow(file: SessionFile, events: Iterator[Facts], shown: Reporter) -> None:
+def _again(file: SessionFile, people: People | None, shown: Reporter) -> None:
+    """Somebody pressed Enter while the session waited."""
+    try:
+        sessions.log_in(file, people)
+    except RemotenbError as error:
+        shown.warning("not_logged_in", error.message, error.hint)
+
+
+def _follow(
+    file: SessionFile, events: Iterator[Facts], shown: Reporter, presence: Presence
+) -> None:
     for facts in events:
         if facts.get("event") == "error":
             raise error_of(facts)
         _show(facts, shown)
+        if facts.get("event") == "waiting":
+            presence.listen()
         if facts.get("event") == "closed":
             return
     raise LocalError(

@@ -9,7 +9,7 @@ import click
 from remotenb.cli import options, tables
 
 if TYPE_CHECKING:
-    from remotenb.background.control import Facts
+    from remotenb.background.asking import Facts
 
 COLUMNS = ("host", "container", "address", "link", "since", "outages", "kernels", "forwards")
 
@@ -27,6 +27,8 @@ def command(*, host: str | None, as_json: bool, verbose: int, **_unused: str | N
     none = "there is no session; remotenb connect HOST begins one"
     shown = rows if as_json else [_shown(row) for row in rows]
     tables.show(shown, COLUMNS, as_json=as_json, none=none)
+    for name in (row["host"] for row in rows if row["link"] == "waiting" and not as_json):
+        click.echo(f"{name} waits for somebody to log in: remotenb connect {name}", err=True)
     return 0
 
 

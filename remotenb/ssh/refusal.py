@@ -59,7 +59,7 @@ def not_again(host: Host) -> LoginNeedsPerson:
     """In a retry: what a person gave is not given a second time without them."""
     return LoginNeedsPerson(
         f"the login to {host.login} is by password or second factor, which no retry may use",
-        hint=f"remotenb disconnect {host.name}, and connect again; the notebook goes on",
+        hint=f"remotenb connect {host.name} asks again; the notebook goes on, and so does its page",
     )
 
 

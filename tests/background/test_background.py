@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from remotenb.background import control
+from remotenb.background import asking
 from remotenb.background.hub import WAITING_EVENTS, Hub
 from remotenb.report import Closed, Quiet
 from tests.laptop import Laptop
@@ -243,7 +243,7 @@ def test_a_request_that_makes_no_sense_harms_nothing(laptop: Laptop, request_lin
     detached(laptop)
     (file,) = sessions_folder(laptop).glob("*.json")
     address = json.loads(file.read_text())["address"]
-    with control.dial(address) as stranger:
+    with asking.dial(address) as stranger:
         stranger.settimeout(10)
         try:
             stranger.sendall(request_line)
@@ -259,7 +259,7 @@ def test_a_session_of_another_version_is_said(laptop: Laptop) -> None:
     detached(laptop)
     (file,) = sessions_folder(laptop).glob("*.json")
     address = json.loads(file.read_text())["address"]
-    with control.dial(address) as client:
-        client.sendall(json.dumps({"version": control.VERSION + 1, "ask": "status"}).encode())
+    with asking.dial(address) as client:
+        client.sendall(json.dumps({"version": asking.VERSION + 1, "ask": "status"}).encode())
         client.sendall(b"\n")
         assert "another version" in json.loads(client.makefile().readline())["error"]

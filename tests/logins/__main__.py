@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -83,6 +84,20 @@ class Stage:
         command = ["connect", "gpu-box", "-F", str(self.ssh_config), "--no-browser", *options]
         argv = [sys.executable, "-m", "remotenb", *command]
         return run(argv, answers, self._environment(), seen=seen)
+
+    def quietly(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """A command of remotenb's where no terminal is."""
+        argv = [sys.executable, "-m", "remotenb", *command, "-F", str(self.ssh_config)]
+        environment = dict(self._environment())
+        return subprocess.run(
+            argv,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
 
     def _by(self, row: Row, argv: list[str]) -> tuple[Talk, int]:
         self._clear_log()

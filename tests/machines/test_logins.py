@@ -269,6 +269,6 @@ def test_a_session_by_password_waits_for_a_person_after_a_drop_and_sends_no_pass
         connected.wait_for("dropped", 10)
         waiting = connected.wait_for("waiting", 20)
         assert "by password or second factor" in waiting["for"]
-        assert "disconnect gpu-box" in waiting["hint"]
+        assert "connect gpu-box asks again" in waiting["hint"]
         log = server.box.run(["cat", "/var/log/sshd.log"]).stdout
         assert "assword" not in log

@@ -302,6 +302,15 @@ def test_a_login_that_only_a_person_can_give_is_not_tried_again() -> None:
     assert action == AskPerson("the login is by password", "connect again")
 
 
+def test_what_somebody_typed_in_vain_is_not_followed_by_tries_without_them() -> None:
+    trying = Reopening(Outage(NOW))
+    state, action = advance(trying, Failed(REFUSED, attended=True), NOW, POLICY)
+    assert isinstance(state, WaitingForPerson)
+    assert action == AskPerson("box took no key", "ssh-add")
+    state, _ = advance(trying, Failed(NO_ANSWER, attended=True), NOW, POLICY)
+    assert not isinstance(state, WaitingForPerson)
+
+
 def test_a_link_that_comes_and_goes_is_opened_less_and_less_often() -> None:
     state: State = Up(NOW)
     seconds = []

@@ -17,7 +17,7 @@ import pytest
 from paramiko import ECDSAKey
 
 from remotenb import notes, private
-from remotenb.background import control, detach, state
+from remotenb.background import asking, detach, state
 from remotenb.background.control import Control
 from remotenb.background.hub import Hub
 from remotenb.cli import stopping
@@ -207,7 +207,7 @@ def door(tmp_path: Path) -> Iterator[Control]:
 
 
 def test_the_control_answers_those_who_know_its_secret(door: Control) -> None:
-    assert next(control.ask(door.address, "close")) == {}
+    assert next(asking.ask(door.address, "close")) == {}
 
 
 def test_it_answers_nobody_else_and_the_secret_is_never_sent(door: Control) -> None:
@@ -228,7 +228,7 @@ def test_it_answers_nobody_else_and_the_secret_is_never_sent(door: Control) -> N
         thread = threading.Thread(target=listen)
         thread.start()
         with pytest.raises(ConnectionRefusedError):
-            next(control.ask(f"{other.getsockname()[1]}:{secret}", "open"))
+            next(asking.ask(f"{other.getsockname()[1]}:{secret}", "open"))
         thread.join(10)
     assert secret.encode() not in heard[0]
 
