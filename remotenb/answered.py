@@ -18,7 +18,7 @@ from remotenb.scan import parse_scan
 from remotenb.text import one_line, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,15 @@ def answered(members: Mapping[str, object], sudo: tuple[str, ...]) -> Iterator[A
         )
 
 
+def in_use_first(engines: Iterable[Answered]) -> tuple[Answered, ...]:
+    """As they came; but a user's own podman that has nothing stands behind root's that has."""
+
+    def unused(one: Answered) -> bool:
+        return one.engine.name == "podman" and not (one.images or one.containers)
+
+    return tuple(sorted(engines, key=unused))
+
+
 def nothing_answered(members: Mapping[str, object]) -> EngineState:
     """Why there is no engine."""
     return EngineState(None, refusals=_refusals(members))
@@ -125,6 +134,7 @@ def _docker(state: EngineState, version: Output, outputs: dict[str, Output]) -> 
         version=plain(str(number)) if number else None,
         rootless=any("name=rootless" in option for option in security),
         remaps=any("name=userns" in option for option in security),
+        manifest_ids="io.containerd.snapshotter" in str(info.get("DriverStatus")),
         selinux=any("name=selinux" in option for option in security),
     )
 
@@ -145,6 +155,7 @@ def _podman(state: EngineState, about: Output, outputs: dict[str, Output]) -> En
         keeps_groups=rootless and info.get("Runtime") == "crun",
         selinux=info.get("SELinux") is True,
         init=inits[0] if inits else None,
+        freezes=not (rootless and info.get("Cgroups") == "v1"),
         after_logout=lingers,
         after_reboot=lingers and "restart" in around,
     )

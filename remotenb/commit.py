@@ -15,6 +15,7 @@ from remotenb.engines import layerless
 from remotenb.errors import DiskFull, RemotenbError
 from remotenb.spec import identity
 from remotenb.text import plain
+from remotenb.transfer.archive import unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,25 +204,18 @@ def _named(  # noqa: PLR0913, PLR0917  what an image is made of
     if done.code == 0:
         return layerless.image_id(exact)
     machine.run("tag", made, name.familiar, of=container)
-    if unlike := [key for key in _STARTS if not _same(about["Config"], base["Config"], key)]:
+    if differs := unlike(about["Config"], base["Config"]):
         machine.report.warning(
             "unlike_base",
-            f"that engine's store cannot take over the base's {' and '.join(unlike)} exactly",
-            f"docker inspect {name.familiar} shows what it has",
+            f"that engine's store cannot take over the base's {' and '.join(differs)} exactly",
+            f"{container.engine.name} inspect {name.familiar} shows what it has",
         )
     return made.removeprefix("sha256:")
 
 
-_STARTS = ("Entrypoint", "Cmd", "User", "Env", "WorkingDir")
-
-
-def _same(one: dict[str, Any], other: dict[str, Any], key: str) -> bool:
-    return (one.get(key) or None) == (other.get(key) or None)
-
-
 def _inspected(machine: Machine, container: Container, image: str) -> dict[str, Any]:
-    shown = machine.run("image", "inspect", "-f", "{{json .}}", image, of=container)
-    about: dict[str, Any] = json.loads(shown)
+    shown = json.loads(machine.run("image", "inspect", image, of=container))
+    about: dict[str, Any] = shown[0]
     return about
 
 

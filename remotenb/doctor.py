@@ -13,8 +13,10 @@ from paramiko import ChannelException, SSHException
 
 from remotenb import browser, far
 from remotenb.checkup import Finding, box, notebook, parse, untested, way
+from remotenb.engines import container_engine
 from remotenb.errors import FarSideError, LinkError, RemotenbError
 from remotenb.jupyter import started
+from remotenb.spec import same_image
 from remotenb.text import one_line
 from remotenb.tunnel.listener import bind
 from remotenb.tunnels import Tunnel
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from remotenb.checkup import Facts
     from remotenb.find import Find, Seen
-    from remotenb.model import Container, Probe
+    from remotenb.model import Container, EngineState, Image, Probe
     from remotenb.server import Endpoint
     from remotenb.session import Connect
     from remotenb.ssh.link import Link
@@ -84,8 +86,8 @@ class CheckUp:
     def _of_box(self, link: Link, probe: Probe) -> Iterator[Finding]:
         settings, name = self.connect.wish.settings, link.host.name
         into = _to_look_into(probe, settings.container)
-        image = settings.image if any(one.ref == settings.image for one in probe.images) else None
-        facts = self._facts(link, probe, into, image or "")
+        image = next((one for one in probe.images if same_image(one, settings.image)), None)
+        facts = self._facts(link, probe, into, image)
         yield way.clock(facts, time.time())
         yield way.home(facts)
         yield box.engine(probe, settings.engine, name)
@@ -93,20 +95,25 @@ class CheckUp:
         yield box.toolkit(probe, name)
         yield box.disk(facts)
         yield box.image(settings.image, probe.images, name)
-        yield from box.inside(facts, probe, f"container {into.name}" if into else image or "")
+        where = f"container {into.name}" if into else image.ref if image else ""
+        yield from box.inside(facts, probe, where)
 
-    def _facts(self, link: Link, probe: Probe, into: Container | None, image: str) -> Facts:
+    def _facts(
+        self, link: Link, probe: Probe, into: Container | None, image: Image | None
+    ) -> Facts:
         settings = self.connect.wish.settings
-        options = ["--gpus=all"] if probe.gpus and probe.engine.name == "docker" else []
+        there = into or image
+        engine = there.engine if there else probe.engine
+        options = _all_gpus(probe, engine)
         options += [f"--ipc={settings.ipc}"] if settings.ipc else []
         options += [f"--shm-size={settings.shm_size}"] if settings.shm_size else []
         done = link.script(
             far.source("checkup.sh"),
             *options,
             timeout=SCRIPT_TIMEOUT_S,
-            ENGINE=shlex.join(probe.engine.argv),
+            ENGINE=shlex.join(engine.argv),
             ID=into.id if into else "",
-            IMAGE=image,
+            IMAGE=image.ref if image else "",
         )
         return parse(done.out.decode("utf-8", "replace"))
 
@@ -135,6 +142,12 @@ def _to_look_into(probe: Probe, wanted: str | None) -> Container | None:
     mine = [one for one in probe.containers if one.running and one.ownership == "mine"]
     named = [one for one in mine if one.name == wanted]
     return next(iter(named or mine), None)
+
+
+def _all_gpus(probe: Probe, engine: EngineState) -> list[str]:
+    """What gives the throwaway container its GPUs, where that can be."""
+    can = probe.cdi if engine.name == "podman" else bool(engine.name)
+    return [*container_engine(engine).all_gpus] if probe.gpus and can else []
 
 
 def _shell(link: Link) -> Finding:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from remotenb.engines import container_engine
 from remotenb.engines.complaints import understand
 from remotenb.engines.docker import made_here, state_dir
 from remotenb.errors import ContainerMissing, UsageError
@@ -58,6 +59,13 @@ class Machine:
         """All that have a name; raises a :class:`FarSideError` without an engine."""
         require_engine(self.probe)
         return self.probe.images
+
+    def asking(self, of: Container | Image | None) -> Machine:
+        """The same machine, whose engine is the one that has ``of``; unchanged for None."""
+        if of is None or of.engine.argv == self.probe.engine.argv:
+            return self
+        others = tuple(one for one in self.probe.engines if one.argv != of.engine.argv)
+        return replace(self, probe=replace(self.probe, engine=of.engine, others=others))
 
     def run(
         self,
@@ -113,7 +121,7 @@ class Machine:
         rows: list[list[str]] = []
         for engine in {one.engine.argv: one for one in containers}.values():
             ids = [one.id for one in containers if one.engine.argv == engine.engine.argv]
-            id_ = ".ID" if engine.engine.name == "podman" else ".Id"
+            id_ = container_engine(engine.engine).id_field
             said = self.run(
                 "inspect", "-s", "-f", f"{{{{{id_}}}}} {{{{.SizeRw}}}}", *ids, of=engine
             )

@@ -140,10 +140,14 @@ class EngineState:
     """Rootless, it can all the same let the user be the user (podman, with subordinate uids)."""
     keeps_groups: bool = False
     """So too with the user's further groups (podman with crun)."""
+    manifest_ids: bool = False
+    """An image's id is its manifest's, not its configuration's (docker's containerd store)."""
     selinux: bool = False
     """SELinux keeps its containers from the user's folders."""
     init: str | None = None
     """A program to be a container's first process, where the engine must be told of one."""
+    freezes: bool = True
+    """It can stop a container's processes for a moment (not podman without root on cgroups v1)."""
     after_logout: bool = True
     """Its containers live on when the user's last login ends."""
     after_reboot: bool = True

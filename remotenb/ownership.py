@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 FIND_TIMEOUT_S = 600.0
 """For millions of files on a disk that turns."""
+IMAGES_TRIED = 5
+"""Until one has a shell."""
+NO_SHELL = 127
+"""An engine's exit code for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,47 +72,66 @@ def folder(machine: Machine, path: str) -> str:
 
 def count(machine: Machine, path: str) -> RootsFiles:
     """What of ``path`` (a result of :func:`folder`) is root's."""
-    number, *examples = _run(machine, path, owner="").splitlines() or ["0"]
-    inside = (plain(one).removeprefix("/folder").lstrip("/") or "." for one in examples)
-    return RootsFiles(path, int(number) if number.isdigit() else 0, tuple(inside))
+    told = [said for one in _eyes(machine) if (said := _run(one, path, owner="")) is not None]
+    if not told:
+        raise _no_image(machine)
+    counted, shown = 0, []
+    for number, *examples in (said.splitlines() or ["0"] for said in told):
+        counted += int(number) if number.isdigit() else 0
+        shown += [plain(text).removeprefix("/folder").lstrip("/") or "." for text in examples]
+    return RootsFiles(path, counted, tuple(shown))
 
 
 def take_over(machine: Machine, path: str) -> None:
     """Give what is root's in ``path`` to the user, who is root where the engine is rootless."""
-    rootless = machine.probe.engine.rootless
-    _run(machine, path, owner="0:0" if rootless else f"{machine.probe.uid}:{machine.probe.gid}")
+    for one in _eyes(machine):
+        rootless = one.probe.engine.rootless
+        _run(one, path, owner="0:0" if rootless else f"{one.probe.uid}:{one.probe.gid}")
 
 
-def _run(machine: Machine, path: str, *, owner: str) -> str:
+def _eyes(machine: Machine) -> list[Machine]:
+    """The machine by each kind of engine that has an image to look with.
+
+    Root's see what is the real root's, and those without root what further users of their
+    containers left: what is anybody's in the one is nobody's in the other.
+    """
+    kinds = {image.engine.rootless: image for image in reversed(machine.images)}
+    return [machine.asking(image) for image in kinds.values()]
+
+
+def _no_image(machine: Machine) -> NoImage:
+    return NoImage(
+        "there is no image with a shell on that machine to do it with",
+        hint=f"remotenb pull {machine.host.name} busybox:1 fetches a small one",
+    )
+
+
+def _run(machine: Machine, path: str, *, owner: str) -> str | None:
+    """What ``roots_files.sh`` says; None where no image of the engine's has a shell."""
     done = machine.link.script(
         far.source("roots_files.sh"),
+        *_images(machine)[:IMAGES_TRIED],
         timeout=FIND_TIMEOUT_S,
         ENGINE=shlex.join(machine.engine),
-        IMAGE=_image(machine),
         SOURCE=bind_source(path),
         REMAP="--userns=host" if machine.probe.engine.remaps else "",
         OWNER=owner,
         # rootless, it is further users of the container that leave files behind
         WHOSE="! -user 0 ! -user 65534" if machine.probe.engine.rootless else "-user 0",
     )
+    if done.code == NO_SHELL:
+        return None
     if done.code != 0:
         raise machine.complaint(done.err.decode("utf-8", "replace"))
     return done.out.decode("utf-8", "replace")
 
 
-def _image(machine: Machine) -> str:
-    """Any image with a shell will do; best one that was run already."""
-    engine = machine.probe.engine
-    there = [one.ref for one in machine.images if one.engine == engine]
+def _images(machine: Machine) -> list[str]:
+    """Those of its engine, any with a shell will do; the ones that were run already first."""
+    there = [one.ref for one in machine.images if one.engine == machine.probe.engine]
     used = [one.image for one in machine.containers if one.ownership == "mine"]
-    wanted = [*used, machine.settings.image, *there]
-    image = next((one for one in wanted if one in there), None)
-    if image is None:
-        raise NoImage(
-            "there is no image on that machine to do it with",
-            hint=f"remotenb pull {machine.host.name} busybox:1 fetches a small one",
-        )
-    return image
+    wanted = dict.fromkeys([*used, machine.settings.image, *there])
+    return [one for one in wanted if one in there]
 
 
 def _under(path: str, folders: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from remotenb import far, sudo
-from remotenb.answered import Output, answered, nothing_answered
+from remotenb.answered import Output, answered, in_use_first, nothing_answered
 from remotenb.engines.host import entering
 from remotenb.errors import ScriptFailed
 from remotenb.model import Gpu, Probe, Scan
@@ -97,7 +97,7 @@ def parse(answer: bytes, *, sudo: tuple[str, ...] = SUDO) -> Probe:
             hint="-vv shows all of it",
         ) from None
     outputs = {name: Output.of(member) for name, member in members.items()}
-    engines = tuple(answered(members, sudo))
+    engines = in_use_first(answered(members, sudo))
     gpus, gpu_refusal = _gpus(outputs)
     return Probe(
         user=plain(user),

@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from remotenb.checkup import Facts, Finding, gib, space
-from remotenb.engines.complaints import understand
+from remotenb.engines.complaints import NO_CDI, understand
+from remotenb.spec import same_image
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ def toolkit(probe: Probe, host: str) -> Finding:
     """What lets containers have GPUs."""
     if not probe.gpus or not probe.engine.name:
         return Finding("toolkit", "untested", "no GPUs, or no engine")
+    if probe.engine.name == "podman":
+        if probe.cdi:
+            return Finding("toolkit", "ok", "the GPUs are described for CDI")
+        return Finding("toolkit", "broken", "the GPUs are not described for CDI", NO_CDI)
     if probe.gpu_toolkit:
         return Finding("toolkit", "ok", "NVIDIA Container Toolkit")
     cure = f"remotenb setup {host} installs it; or --gpus none"
@@ -73,7 +78,7 @@ def image(wanted: str | None, images: Sequence[Image], host: str) -> Finding:
     if wanted is None:
         cure = f"say which: image = … in the config, or connect --image; remotenb images {host}"
         return Finding("image", "warning", f"none configured; {len(images)} are there", cure)
-    if any(one.ref == wanted for one in images):
+    if any(same_image(one, wanted) for one in images):
         return Finding("image", "ok", wanted)
     cure = f"remotenb pull {host} {wanted}; on a closed server remotenb push {host} {wanted}"
     return Finding("image", "broken", f"{wanted} is not there", cure)

@@ -66,7 +66,10 @@ def command(  # noqa: PLR0913  one parameter for each option
         _show(one, changes, busy, as_json=as_json)
         commit.check_room(changes, host)
         _may_replace(machine, target, yes=yes, as_json=as_json)
-        pausing = _may_pause(changes, busy, asked=pause, as_json=as_json)
+        if not one.engine.freezes:
+            pausing = _must_run_on(busy, asked=pause, as_json=as_json)
+        else:
+            pausing = _may_pause(changes, busy, asked=pause, as_json=as_json)
         with machine.report.step(f"committing {one.name} as {target.familiar}"):
             made = commit.commit(machine, one, changes, target, pause=one.running and pausing)
     return done("committed", target.familiar, as_json=as_json, host=host, id=made[:12])
@@ -121,8 +124,7 @@ def _may_pause(changes: Changes, busy: int | None, *, asked: bool | None, as_jso
         return asked
     if busy == 0 or changes.pause < LITTLE_S:
         return True
-    kernels = "1 kernel is busy" if busy == 1 else f"{busy} kernels are busy"
-    who = kernels if busy else "whether a kernel is busy is not to be learnt"
+    who = _who_is_busy(busy)
     cost = f"a commit would freeze it all for about {max(changes.pause, 1):.0f} s"
     person = people(as_json=as_json)
     if person is not None and person.agree(f"{who}, and {cost}. Freeze it (yes/no)? "):
@@ -132,3 +134,21 @@ def _may_pause(changes: Changes, busy: int | None, *, asked: bool | None, as_jso
         hint="--no-pause lets it run, but a file that is being written may be torn; "
         "--pause freezes it; or wait until it is idle",
     )
+
+
+def _must_run_on(busy: int | None, *, asked: bool | None, as_json: bool) -> bool:
+    """False: it is not frozen, as that cannot be; :class:`UsageError` where nobody agreed to it."""
+    if asked is False or (busy == 0 and not asked):
+        return False
+    why = "podman cannot freeze a container there: without root, it takes control groups v2"
+    who = "" if busy == 0 else f"{_who_is_busy(busy)}, and "
+    person = None if asked else people(as_json=as_json)
+    if person is not None and person.agree(f"{who}{why}. Commit it as it runs (yes/no)? "):
+        return False
+    hint = "--no-pause commits it as it runs, and a file that is being written may be torn"
+    raise UsageError(f"{who}{why}", hint=f"{hint}; or stop it first")
+
+
+def _who_is_busy(busy: int | None) -> str:
+    kernels = "1 kernel is busy" if busy == 1 else f"{busy} kernels are busy"
+    return kernels if busy else "whether a kernel is busy is not to be learnt"

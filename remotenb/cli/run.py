@@ -110,7 +110,7 @@ def _let_go(
         try:
             made = run.make(machine, spec, command, detach=True)
         except LimitRefused as refused:
-            said = "docker may not set ulimits there; started without"
+            said = f"{spec.engine.name} may not set ulimits there; started without"
             machine.report.warning("ulimits", said, refused.hint)
             made = run.make(machine, replace(spec, ulimits=()), command, detach=True)
     if as_json:

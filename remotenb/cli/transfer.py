@@ -17,7 +17,7 @@ from remotenb.cli.progress import Bytes
 from remotenb.errors import ArchiveUnusable, FileTaken, ImageMissing, TagTaken, UsageError
 from remotenb.reference import wanted
 from remotenb.text import plain
-from remotenb.transfer.archive import named
+from remotenb.transfer.archive import PODMANS, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.argument("host", metavar="HOST")
 @click.argument("image", metavar="IMAGE")
 @click.option("--from", "origin", metavar="OTHER", help="From this machine, through the laptop.")
-@click.option("--file", metavar="FILE", help="Out of this archive of docker save.")
+@click.option("--file", metavar="FILE", help="Out of this archive, docker's or OCI's.")
 @click.option("--local", is_flag=True, help="From this laptop's docker or podman.")
 @click.option("--registry", is_flag=True, help="From its registry, fetched by this laptop.")
 @click.option("--tag", metavar="NAME", help="Name it so there.  [default: IMAGE]")
@@ -85,7 +85,7 @@ def push(  # noqa: PLR0913  one for each option
 def load(
     *, host: str, file: str, tag: str | None, yes: bool, as_json: bool, **where: str | int | None
 ) -> int:
-    """Load FILE, an archive of `remotenb save` or `docker save`, on HOST.
+    """Load FILE, an archive of `remotenb save`, `docker save` or `podman save`, on HOST.
 
     If FILE.sha256 lies beside it, FILE is held against it first. As with push, only the layers
     that HOST lacks are sent, and what was cut is gone on with.
@@ -102,7 +102,7 @@ def load(
             )
         if not all(refs) and not tag:
             raise ArchiveUnusable(f"an image in {file} has no name", hint="give it one: --tag")
-        names = [named(tag or ref) for ref in refs]
+        names = [named(tag or ref.removeprefix(PODMANS)) for ref in refs]
         with _lasting(host, as_json=as_json, where=where) as target:
             for ref, name in zip(refs, names, strict=True):
                 source = archives.FileSource(stream, index, ref, file)
@@ -151,8 +151,9 @@ def _bring(target: Lasting, source: Source, ref: str, *, yes: bool, as_json: boo
     from remotenb.transfer.store import Store  # noqa: PLC0415
 
     host, image = target.machine.host.name, source.contents
-    there = Store(target.machine).find(ref)
-    if there is not None and there.id != image.id:
+    store = Store(target.machine)
+    there = store.find(ref)
+    if there is not None and not store.holds(there, image):
         question = f"{host} has another image named {ref}. Take the name from it"
         if not (yes or _agreed(question, as_json=as_json)):
             raise TagTaken(

@@ -26,6 +26,15 @@ class Engine(Protocol):
 class ContainerEngine(Engine, Protocol):
     """What makes containers."""
 
+    id_field: str
+    """How a template of its ``inspect`` calls an id."""
+
+    all_gpus: Argv
+    """What gives a container all the GPUs there are."""
+
+    whole_images: str
+    """What loads an image only with all of its layers, in words; empty where it need not be so."""
+
     def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
         """Make a container that does ``command`` when it is started."""
 

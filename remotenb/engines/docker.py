@@ -46,9 +46,13 @@ def state_dir(home: str, name: str) -> str:
 class Docker:
     """``docker``, or ``sudo -n docker``."""
 
+    id_field = ".Id"
+    all_gpus: Argv = ("--gpus=all",)
+
     def __init__(self, state: EngineState) -> None:
         self._state = state
         self._argv = state.argv
+        self.whole_images = "docker's containerd image store" if state.manifest_ids else ""
 
     def create(self, spec: ContainerSpec, command: Sequence[str], *, launch: str) -> Argv:
         """``docker create``: nothing published unasked, never pulled."""

@@ -9,12 +9,20 @@ from remotenb.engines.docker import LABEL_GPUS, Docker, as_user
 if TYPE_CHECKING:
     from remotenb.decision import ContainerSpec
     from remotenb.engines.docker import Argv
+    from remotenb.model import EngineState
 
 CDI = "nvidia.com/gpu"
 
 
 class Podman(Docker):
     """``podman``, as the user or as root; or ``sudo -n podman``."""
+
+    id_field = ".ID"
+    all_gpus: Argv = (f"--device={CDI}=all",)
+
+    def __init__(self, state: EngineState) -> None:
+        super().__init__(state)
+        self.whole_images = "podman"
 
     def keep(self, name: str) -> Argv:  # noqa: ARG002  podman 4 cannot change it afterwards
         """Nothing: it was made with its policy."""

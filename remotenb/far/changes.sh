@@ -9,7 +9,7 @@ $ENGINE inspect -s -f 'size{{"\t"}}{{.SizeRw}}
 base{{"\t"}}{{.Image}}{{range .Mounts}}
 mount{{"\t"}}{{.Destination}}{{end}}' "$ID" || exit
 
-root=$($ENGINE info -f '{{.DockerRootDir}}' 2>/dev/null)
+root=$($ENGINE info -f '{{.DockerRootDir}}' 2>/dev/null) || root=$($ENGINE info -f '{{.Store.GraphRoot}}' 2>/dev/null)
 df -Pk "${root:-/}" 2>/dev/null | awk 'NR == 2 { printf "free\t%.0f\n", $4 * 1024 }'
 
 # one line of a file's mode in hex, its size and its name, as far as the container can tell

@@ -79,7 +79,9 @@ raw=$($ENGINE commit --pause="$PAUSE" "$ID") || leave 1
 host=$($ENGINE context inspect -f '{{.Endpoints.docker.Host}}' 2>/dev/null)
 plain=
 case $host in unix://*) plain="--config $aside --host $host" ;; esac
-copy=$($ENGINE $plain create --pull=never --network=none --interactive $REMAP $ROOT --entrypoint=sh "$BASE" \
+# and podman puts these into every one's, and from there into the image
+case $ENGINE in *podman) own='--unsetenv=container --unsetenv=TERM' ;; *) own= ;; esac
+copy=$($ENGINE $plain create --pull=never --network=none --interactive $own $REMAP $ROOT --entrypoint=sh "$BASE" \
     -c 'while IFS= read -r path; do rm -rf -- "$path"; done') || leave 1
 [ ! -s "$aside/deleted" ] || $ENGINE start -ai "$copy" <"$aside/deleted" >&2 || leave 1
 pack() {

@@ -79,7 +79,7 @@ docker_engine() {
 }
 
 PODMAN='{"Version":{{json .Version.Version}},"Rootless":{{json .Host.Security.Rootless}},
-"SELinux":{{json .Host.Security.SELinuxEnabled}},"Runtime":{{json .Host.OCIRuntime.Name}},"Ids":{{json .Host.IDMappings}}}'
+"SELinux":{{json .Host.Security.SELinuxEnabled}},"Runtime":{{json .Host.OCIRuntime.Name}},"Cgroups":{{json .Host.CgroupsVersion}},"Ids":{{json .Host.IDMappings}}}'
 PODMAN=$(printf '%s' "$PODMAN" | tr -d '\n')
 
 podman_engine() {
@@ -90,7 +90,9 @@ podman_engine() {
 }
 roots_podman_engine() {
     case $ENGINE in auto | podman) ;; *) return 0 ;; esac
-    command -v podman >/dev/null 2>&1 && [ "$(id -u)" != 0 ] && [ -d /var/lib/containers/storage ] || return 0
+    command -v podman >/dev/null 2>&1 && [ "$(id -u)" != 0 ] || return 0
+    # where podman itself made the folder, only root may look into it
+    [ -d /var/lib/containers ] && { [ ! -x /var/lib/containers ] || [ -d /var/lib/containers/storage ]; } || return 0
     run sudo_podman 20 $SUDO podman info --format "$PODMAN"
     E="$SUDO podman" member=sudo_podman
     [ "$rc" = 0 ] && what_is_in_it podmans_surroundings images containers

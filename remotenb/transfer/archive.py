@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 PARTIAL = "remotenb/partial"
 """The name of images that only hold layers until the whole image is there."""
 
+PODMANS = "localhost/"
+"""Where podman puts what has no registry."""
+
+STARTS = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "User", "Volumes", "WorkingDir")
+"""What of a configuration tells how containers start."""
+
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -80,6 +86,14 @@ class Contents:
         """Bytes of all layers, as they are carried."""
         return sum(layer.size for layer in self.layers)
 
+    def like(self, layers: tuple[str, ...], config: Mapping[str, Any]) -> bool:
+        """Whether an image of those layers, which an engine shows as ``config``, is like it."""
+        members = _object(self.config, "the image's configuration")
+        own = members.get("config")
+        own = own if isinstance(own, dict) else {}
+        labels = (own.get("Labels") or None) == (config.get("Labels") or None)
+        return labels and layers == diff_ids(self.config) and not unlike(own, config)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -111,9 +125,20 @@ def same(one: str, other: str) -> bool:
 
 def _meant(ref: str) -> str:
     try:
-        return str(parse(ref.removeprefix("localhost/")))  # where podman puts what has no registry
+        return str(parse(ref.removeprefix(PODMANS)))
     except UsageError:
         return ref
+
+
+def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Which of :data:`STARTS` two configurations differ in."""
+    return [key for key in STARTS if _shown(one, key) != _shown(other, key)]
+
+
+def _shown(config: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401  what json gives
+    """A member as it counts: podman shuffles the environment."""
+    value = config.get(key) or None
+    return sorted(map(str, value)) if key == "Env" and isinstance(value, list) else value
 
 
 def diff_ids(config: bytes) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from remotenb.errors import ArchiveUnusable
+from remotenb.transfer import layout
 from remotenb.transfer.archive import Contents, Entry, Layer, chosen, diff_ids, entries
 
 if TYPE_CHECKING:
@@ -40,12 +42,7 @@ class Index:
         self._stream = stream
         self._said = said
         self._files = self._walk(size)
-        if "manifest.json" not in self._files:
-            raise ArchiveUnusable(
-                f"{said} is no image archive: there is no manifest.json in it",
-                hint="docker save NAME:TAG writes one; docker export does not",
-            )
-        self.images: tuple[Entry, ...] = entries(self._small("manifest.json"))
+        self.images: tuple[Entry, ...] = self._images()
 
     def contents(self, wanted: str) -> Contents:
         """The image of that name, or the only one; raises :class:`ArchiveUnusable`."""
@@ -62,6 +59,16 @@ class Index:
     def extent(self, layer: Layer) -> Extent:
         """Where the blob of a layer lies."""
         return self._files[layer.place]
+
+    def _images(self) -> tuple[Entry, ...]:
+        if "manifest.json" in self._files:
+            return entries(self._small("manifest.json"))
+        if layout.INDEX in self._files:
+            return layout.entries(self._small(layout.INDEX), self._small, self._files)
+        raise ArchiveUnusable(
+            f"{self._said} is no image archive: there is no manifest.json and no index.json in it",
+            hint="docker save NAME:TAG writes one; docker export does not",
+        )
 
     def _walk(self, size: int) -> Mapping[str, Extent]:
         files: dict[str, Extent] = {}
@@ -97,7 +104,11 @@ class Index:
         if extent.size > SMALL_FILE:
             raise self._broken(f"its {name} is too big to be true")
         self._stream.seek(extent.begin)
-        return self._stream.read(extent.size)
+        content = self._stream.read(extent.size)
+        named = name.removeprefix(_BLOBS)
+        if named != name and hashlib.sha256(content).hexdigest() != named:
+            raise self._broken(f"{name} is not what its name says")
+        return content
 
     def _extent(self, name: str) -> Extent:
         if name not in self._files:

@@ -104,15 +104,15 @@ class Push:
         store = Store(self._target.machine)
         images = store.images()
         self._spare = partials((ref for one in images for ref in one.refs), self._contents.key)
-        if any(one.id == self._contents.id for one in images):
-            store.settle(self._contents.id, self._ref, self._spare)
+        there = next((one for one in images if store.holds(one, self._contents)), None)
+        if there is not None:
+            store.settle(there.id, self._ref, self._spare)
             return
-        why, root = store.about()
-        if why and not self._whole:
-            self._want_whole(why)
+        if store.wants_whole and not self._whole:
+            self._want_whole(store.wants_whole)
         wanted = diff_ids(self._contents.config)
         have = 0 if self._whole else held((one.diff_ids for one in images), wanted)
-        folder = self._bring(store, have, root)
+        folder = self._bring(store, have, store.root())
         self._check(store)
         store.settle(self._partial(), self._ref, self._spare, folder.path)
 
@@ -241,12 +241,9 @@ class Push:
             raise self._damaged(layer, store.host)
 
     def _check(self, store: Store) -> None:
-        """The image is what it was: by its Id, or by its layers where the store has other Ids."""
+        """The image is what it was."""
         there = store.find(self._partial())
-        if there is not None and there.id == self._contents.id:
-            return
-        same = there is not None and there.diff_ids == diff_ids(self._contents.config)
-        if not same or "containerd" not in self._whole:
+        if there is None or not store.holds(there, self._contents):
             store.untag(*self._spare)
             raise ImageDiffers(
                 f"{store.host} made another image of {self._ref} "

@@ -75,6 +75,7 @@ class Spooled:
     def _write(self) -> None:
         """Let the engine write the image, unless it has; then see what is in it."""
         machine = self._origin.machine
+        machine = machine.asking(machine.image(self._ref))
         store = Store(machine)
         image = store.find(self._ref)
         if image is None:

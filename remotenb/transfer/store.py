@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from remotenb import far
+from remotenb.engines import container_engine
 from remotenb.errors import DiskFull, EngineRefused, FarSideError, ImageMissing, PartialRefused
 from remotenb.ssh.failures import reported
 from remotenb.ssh.process import feed
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from remotenb.machine import Machine
-    from remotenb.transfer.archive import Layer
+    from remotenb.transfer.archive import Contents, Layer
     from remotenb.transfer.parts import Piece
 
 ASK_TIMEOUT_S = 60.0
 LOAD_TIMEOUT_S = 3600.0
 """For layers of many GB, and a disk that turns."""
 
-_IMAGE = "[{{json .Id}},{{json .RootFS.Layers}},{{json .RepoTags}}]"
+_IMAGE = "[{{json %s}},{{json .RootFS.Layers}},{{json .RepoTags}},{{json .Config}}]"
+_ROOT = "$ENGINE info -f '{{.DockerRootDir}}' 2>/dev/null || $ENGINE info -f '{{.Store.GraphRoot}}'"
 _REFUSES_PARTS = re.compile(
     r"no such file|not found|does not exist|unexpected end|missing (blob|layer)", re.IGNORECASE
 )
@@ -41,6 +43,7 @@ class Held:
     id: str
     diff_ids: tuple[str, ...]
     refs: tuple[str, ...]
+    config: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +67,26 @@ class Store:
         self._machine = machine
         self.host = machine.host.name
         self.engine = shlex.join(machine.engine)
+        speaks = container_engine(machine.probe.engine)
+        self.wants_whole = speaks.whole_images
+        """What takes images only whole, in words; empty if it does not."""
+        self._image = _IMAGE % speaks.id_field
 
-    def about(self) -> tuple[str, str]:
-        """Why this engine wants images whole, empty if it does not; and its own folder if known."""
-        if self._machine.probe.engine.name == "podman":
-            return "podman", ""
-        said = self._machine.run("info", "-f", "{{.DockerRootDir}}\n{{json .DriverStatus}}")
-        root, _, status = said.partition("\n")
-        whole = "io.containerd.snapshotter" in status
-        return "docker's containerd image store" if whole else "", root.strip()
+    def root(self) -> str:
+        """The engine's own folder; empty if it does not tell."""
+        done = self._machine.link.script(_ROOT, timeout=ASK_TIMEOUT_S, ENGINE=self.engine)
+        return done.out.decode("utf-8", "surrogateescape").strip()
+
+    def holds(self, image: Held, contents: Contents) -> bool:
+        """Whether they are the same: by the id, or where that tells nothing by all that matters."""
+        by_id = not self._machine.probe.engine.manifest_ids
+        return image.id == contents.id if by_id else contents.like(image.diff_ids, image.config)
 
     def images(self) -> tuple[Held, ...]:
         """All images, those without a name too."""
         done = self._machine.link.script(
             'ids=$("$@" image ls -aq --no-trunc | sort -u) && [ -n "$ids" ] || exit 0\n'
-            f'"$@" image inspect -f {shlex.quote(_IMAGE)} $ids',
+            f'"$@" image inspect -f {shlex.quote(self._image)} $ids',
             *self._machine.engine,
             timeout=ASK_TIMEOUT_S,
         )  # one that is removed meanwhile makes it fail, and the others are told all the same
@@ -88,7 +96,7 @@ class Store:
     def find(self, ref: str) -> Held | None:
         """The image of that name or id."""
         try:
-            said = self._machine.run("image", "inspect", "-f", _IMAGE, ref)
+            said = self._machine.run("image", "inspect", "-f", self._image, ref)
         except ImageMissing:
             return None
         return _held(said)
@@ -211,10 +219,11 @@ class Store:
 def _held(line: str) -> Held | None:
     """The image that a line of :data:`_IMAGE` describes; None when it describes none."""
     try:
-        id_, layers, refs = json.loads(line)
+        id_, layers, refs, config = json.loads(line)
         whole = id_ if ":" in id_ else f"sha256:{id_}"  # podman leaves it out
-        return Held(whole, tuple(map(str, layers or ())), tuple(map(str, refs or ())))
-    except (TypeError, ValueError):
+        names = tuple(map(str, refs or ()))
+        return Held(whole, tuple(map(str, layers or ())), names, dict(config or {}))
+    except (TypeError, ValueError, RecursionError):
         return None
 
 

@@ -62,6 +62,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.transfer.archive",
         "remotenb.transfer.blocks",
         "remotenb.transfer.index",
+        "remotenb.transfer.layout",
         "remotenb.transfer.parts",
         "remotenb.transfer.source",
         "remotenb.far",

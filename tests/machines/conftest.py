@@ -128,11 +128,11 @@ def host_jupyter(box: Box) -> Iterator[None]:
 
 SECOND_DOCKER = "/run/second-docker.sock"
 _START_DOCKER = """
-socket=$1 && shift
+socket=$1 program=$2 && shift 2
 mkdir -p /var/lib/docker/second
 # a bridge of its own, for with none it would take the other one's away
 ip link add docker1 type bridge && ip addr add 10.79.0.1/24 dev docker1
-exec dockerd --data-root /var/lib/docker/second --exec-root /run/second-docker \\
+exec $program --data-root /var/lib/docker/second --exec-root /run/second-docker \\
     --pidfile /run/second-docker.pid -H "unix://$socket" --group docker \\
     --bridge docker1 --iptables=false "$@" \\
     >/var/log/second-docker.log 2>&1
@@ -140,11 +140,11 @@ exec dockerd --data-root /var/lib/docker/second --exec-root /run/second-docker \
 
 
 @contextmanager
-def second_docker(box: Box, *options: str) -> Iterator[None]:
+def second_docker(box: Box, *options: str, program: str = "dockerd") -> Iterator[None]:
     """One more dockerd of the box, which bob's logins talk to: as if they were on another one."""
     address = f"unix://{SECOND_DOCKER}"
     process = subprocess.Popen(
-        box.enter(["sh", "-c", _START_DOCKER, "sh", SECOND_DOCKER, *options])
+        box.enter(["sh", "-c", _START_DOCKER, "sh", SECOND_DOCKER, program, *options])
     )
     try:
         box.sshd(f"Match User bob\n  SetEnv DOCKER_HOST={address}")

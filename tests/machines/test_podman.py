@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lines import KernelLines
-from tests.machines.conftest import LAB4, did, listed
+from tests.machines.conftest import LAB4, TINY, did, listed, refused
+from tests.machines.test_doctor import checked
 from tests.notebook import Notebook
 from tests.rig.gpus import Gpu
 from tests.rig.podman import podman
@@ -91,3 +92,33 @@ def test_what_another_user_of_a_container_left_in_podman_is_given_back(
     assert did(laptop, "chown", "gpu-box", "~/work")["files"] == 2
     assert did(laptop, "chown", "gpu-box", "~/work", "--yes")["changed"] is True
     assert box.run(others).stdout == ""
+
+
+def test_a_check_up_gives_podmans_container_the_gpus_as_podman_takes_them(
+    laptop: Laptop, box: Box, own: Podman
+) -> None:
+    laptop.variables["REMOTENB_ENGINE"] = "podman"
+    box.set_gpus([Gpu(0), Gpu(1)])
+    found = checked(laptop, "gpu-box", code=4)
+    assert found["toolkit"]["state"] == "broken"
+    assert "nvidia-ctk cdi generate" in found["toolkit"]["cure"]
+    own.set_cdi([Gpu(0), Gpu(1)])
+    found = checked(laptop, "gpu-box")
+    assert found["toolkit"]["state"] == "ok"
+    assert found["GPUs inside"]["said"] == f"2 in {LAB4}"
+    assert own("ps", "-aq").stdout == ""
+
+
+@pytest.mark.long
+def test_a_commit_that_cannot_freeze_says_so_before_it_begins(
+    laptop: Laptop, box: Box, own: Podman
+) -> None:
+    laptop.variables["REMOTENB_ENGINE"] = "podman"
+    own.load(TINY)
+    own("run", "-d", "--name", "mine", "--label=remotenb.user=alice", TINY, "sleep", "1000")
+    error = refused(laptop, "commit", "gpu-box", "alice/x:1", "--pause")
+    assert "podman cannot freeze" in error["message"]
+    assert "--no-pause" in error["hint"]
+    assert own("image", "exists", "alice/x:1", check=False).returncode == 1
+    assert did(laptop, "commit", "gpu-box", "alice/x:1", "--no-pause")["what"] == "committed"
+    own("rmi", "alice/x:1")

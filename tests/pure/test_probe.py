@@ -151,6 +151,31 @@ def test_each_engine_that_answered_is_there_with_what_is_in_it() -> None:
     assert (seen.images[-1].ref, seen.images[-1].engine.argv) == ("localhost/mine:1", ("podman",))
 
 
+@pytest.mark.parametrize(("own", "first"), [("", "sudo -n podman"), ("images", "podman")])
+def test_a_podman_of_ones_own_that_has_nothing_stands_behind_roots_that_is_used(
+    own: str, first: str
+) -> None:
+    members = {
+        "sudo_docker": member("", 127, "sh: docker: not found"),
+        "podman": rows(PODMAN),
+        "in_podman": {own: IN_PODMAN[own], "": None} if own else {"": None},
+        "sudo_podman": rows({**PODMAN, "Rootless": False}),
+        "in_sudo_podman": IN_PODMAN,
+    }
+    assert " ".join(parse(answer(**members)).engine.argv) == first
+
+
+@pytest.mark.parametrize(
+    ("status", "manifest_ids"),
+    [([["driver-type", "io.containerd.snapshotter.v1"]], True), ([["Backing", "ext"]], False)],
+)
+def test_a_store_whose_ids_are_manifests_is_known(
+    status: list[list[str]], *, manifest_ids: bool
+) -> None:
+    engine = parse(answer(info=rows({"DriverStatus": status}))).engine
+    assert engine.manifest_ids is manifest_ids
+
+
 def test_podmans_containers_say_what_dockers_do() -> None:
     podmans = parse(with_podman()).containers[-1]
     assert (podmans.image_id, podmans.gpus, podmans.restarts) == (PYTORCH_ID, "0,1", True)
@@ -178,6 +203,17 @@ def test_what_ends_a_container_of_the_users_podman_is_known(
 def test_roots_podman_needs_nobody_to_be_logged_in() -> None:
     engine = parse(with_podman(Rootless=False, surroundings=member("systemd\n"))).others[0]
     assert (engine.after_logout, engine.rootless, engine.keeps_ids) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("version", "rootless", "freezes"),
+    [("v1", True, False), ("v2", True, True), ("v1", False, True)],
+)
+def test_without_root_podman_freezes_containers_on_newer_control_groups_alone(
+    version: str, *, rootless: bool, freezes: bool
+) -> None:
+    seen = parse(with_podman(Cgroups=version, Rootless=rootless))
+    assert seen.engines[1].freezes is freezes
 
 
 def test_what_podman_can_do_for_a_user_is_read() -> None:

@@ -230,3 +230,114 @@ def test_ranges_lose_no_byte(blocks: list[bytes], sizes: list[int]) -> None:
 
 def test_packed_blocks_are_gzips() -> None:
     assert gzip.decompress(b"".join(packed(iter(BLOBS)))) == b"".join(BLOBS)
+
+
+def blobs(*contents: bytes) -> dict[str, bytes | str]:
+    return {f"blobs/{digest(one).replace(':', '/')}": one for one in contents}
+
+
+def described(content: bytes, **more: object) -> dict[str, object]:
+    return {"digest": digest(content), "size": len(content), **more}
+
+
+OCI = json.dumps(
+    {
+        "schemaVersion": 2,
+        "config": described(CONFIG),
+        "layers": [described(blob) for blob in BLOBS],
+    }
+).encode()
+ATTESTATION = json.dumps({"schemaVersion": 2, "config": described(b"{}"), "layers": []}).encode()
+INDEX = json.dumps(
+    {
+        "manifests": [
+            described(OCI, platform={"os": "linux", "architecture": "amd64"}),
+            described(b"absent", platform={"os": "linux", "architecture": "arm64"}),
+            described(ATTESTATION, platform={"os": "unknown", "architecture": "unknown"}),
+        ]
+    }
+).encode()
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+def oci(top: bytes, *more: bytes, **annotations: str) -> bytes:
+    """An archive as OCI lays it out, whose index names ``top``."""
+    listed = {"manifests": [described(top, annotations=annotations)]}
+    files = {"index.json": json.dumps(listed).encode(), "oci-layout": b"{}"}
+    return tar({**files, **blobs(top, CONFIG, *BLOBS, *more)})
+
+
+@pytest.mark.parametrize("archive", [oci(OCI), oci(INDEX, OCI, ATTESTATION)])
+def test_an_image_that_lies_as_oci_has_it_is_the_same_image(archive: bytes) -> None:
+    found = index(archive).contents("")
+    assert (found.id, found.ref) == (IMAGE.id, "")
+    assert [(one.diff_id, one.digest, one.size) for one in found.layers] == [
+        (one.diff_id, one.digest, one.size) for one in LAYERS
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "refs"),
+    [
+        ({REF_NAME: "localhost/team/work:1"}, ("localhost/team/work:1",)),
+        ({REF_NAME: "1"}, ()),
+        ({REF_NAME: "1", "io.containerd.image.name": "a.io/b:1"}, ("a.io/b:1",)),
+        ({}, ()),
+    ],
+)
+def test_an_oci_image_is_named_by_its_annotations_and_a_tag_alone_is_no_name(
+    annotations: dict[str, str], refs: tuple[str, ...]
+) -> None:
+    (entry,) = index(oci(OCI, **annotations)).images
+    assert entry.refs == refs
+
+
+BOTH = INDEX.replace(digest(b"absent").encode(), digest(ATTESTATION).encode())
+
+
+@pytest.mark.parametrize(
+    ("archive", "why"),
+    [
+        (oci(BOTH, OCI, ATTESTATION), "several processors"),
+        (oci(INDEX, ATTESTATION), "an image that is not in it"),
+        (oci(b"{}"), "makes no sense"),
+        (tar({"index.json": b"[]"}), "describes no image"),
+        (tar({"index.json": b'{"manifests": [{}]}'}), "describes no image"),
+        (oci(OCI).replace(b'"SECRET=1"', b'"SECRET=2"'), "not what its name says"),
+        (oci(OCI).replace(digest(BLOBS[1])[7:].encode(), b"0" * 64, 1), "not what its name says"),
+    ],
+)
+def test_an_oci_layout_that_is_no_image_is_refused_with_a_reason(archive: bytes, why: str) -> None:
+    with pytest.raises(ArchiveUnusable) as failure:
+        index(archive).contents("")
+    assert why in failure.value.message
+
+
+@given(st.recursive(st.text() | st.integers() | st.none(), st.lists), st.data())
+def test_whatever_an_index_says_it_is_read_or_refused(value: object, data: st.DataObject) -> None:
+    members = data.draw(st.dictionaries(st.sampled_from(["digest", "annotations"]), st.just(value)))
+    for told in (value, {"manifests": value}, {"manifests": [members]}):
+        try:
+            index(tar({"index.json": json.dumps(told).encode()}))
+        except ArchiveUnusable:
+            continue
+
+
+SHOWN = {"Env": ["SECRET=1"], "Cmd": None}
+
+
+@pytest.mark.parametrize(
+    ("layers", "config", "alike"),
+    [
+        (tuple(IDS), SHOWN, True),
+        (tuple(IDS), {**SHOWN, "Labels": {}}, True),
+        (tuple(IDS[:1]), SHOWN, False),
+        (tuple(IDS), {**SHOWN, "User": "root"}, False),
+        (tuple(IDS), {**SHOWN, "Env": ["SECRET=2"]}, False),
+        (tuple(IDS), {**SHOWN, "Labels": {"a": "b"}}, False),
+    ],
+)
+def test_where_an_id_tells_nothing_images_are_held_against_each_other_by_what_is_in_them(
+    layers: tuple[str, ...], config: dict[str, object], *, alike: bool
+) -> None:
+    assert IMAGE.like(layers, config) is alike

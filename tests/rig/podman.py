@@ -1,4 +1,4 @@
-"""podman on the box, without root: a real one, taken out for a test and put away after it."""
+"""podman on the box: a real one, taken out for a test and put away after it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,29 @@ from .gpus import Gpu
 
 _CDI: Final = "/etc/cdi/nvidia.yaml"
 _LOAD: Final = 'podman image exists "$1" || docker save "$1" | podman load --quiet'
+_FORGET: Final = """
+kept=$(podman image inspect -f '{{.ID}}' -- "$@" 2>/dev/null)
+for id in $(podman images -aq --no-trunc | sed 's/.*://' | sort -u); do
+    case $kept in *"$id"*) ;; *) podman rmi -f "$id" >/dev/null 2>&1 || : ;; esac
+done
+"""
+_STORE: Final = "/var/lib/containers/storage"
+_ROOTS_STORE: Final = f"""
+mkdir -p /srv/podman/root {_STORE}
+mount --bind /srv/podman/root {_STORE}
+"""
+_SUDO: Final = "/etc/sudoers.d/podman"
+_PAM: Final = "account required pam_permit.so\nsession required pam_permit.so\n"
 
 
 class Podman:
-    """The user's own podman."""
+    """One user's podman, or root's."""
 
-    def __init__(self, box: Box, user: str) -> None:
+    def __init__(self, box: Box, user: str | None) -> None:
         """Take a box on which podman is out."""
         self._box = box
         self._user = user
+        self._given: list[str] = []
 
     def __call__(self, *args: str, check: bool = True) -> CompletedProcess[str]:
         """Run it as its user."""
@@ -28,6 +42,13 @@ class Podman:
     def load(self, image: str) -> None:
         """Give it an image of docker's; it is kept for the next time."""
         self._box.run(["sh", "-ec", _LOAD, "sh", image], user=self._user, timeout=120)
+        self._given.append(image)
+
+    def forget(self) -> None:
+        """Remove every container, and every image that it was not given."""
+        self("rm", "-f", "-a", "-t", "0", check=False)
+        forget = ["sh", "-c", _FORGET, "sh", *self._given]
+        self._box.run(forget, user=self._user, check=False, timeout=60)
 
     def set_cdi(self, gpus: list[Gpu]) -> None:
         """Describe FAKE GPUs for CDI: what a container gets is the fake nvidia-smi."""
@@ -36,15 +57,40 @@ class Podman:
 
 @contextmanager
 def podman(box: Box, user: str, uid: int) -> Iterator[Podman]:
-    """Take it out; afterwards no container of it is left, and it is put away."""
+    """Take it out without root; afterwards no container of it is left, and it is put away."""
+    with _out(box, user, uid):
+        own = Podman(box, user)
+        own("rm", "-f", "-a", "-t", "0")
+        try:
+            yield own
+        finally:
+            own("rm", "-f", "-a", "-t", "0", check=False)
+
+
+@contextmanager
+def roots_podman(box: Box, user: str, uid: int) -> Iterator[Podman]:
+    """Take root's out too, which ``user`` may call by sudo without a password."""
+    with _out(box, user, uid):
+        box.run(["sh", "-ec", _ROOTS_STORE])
+        box.write(_SUDO, f"{user} ALL=(root) NOPASSWD: /usr/bin/podman\n", mode=0o440)
+        box.write("/etc/pam.d/sudo", _PAM)
+        roots = Podman(box, None)
+        roots("rm", "-f", "-a", "-t", "0")
+        try:
+            yield roots
+        finally:
+            roots("rm", "-f", "-a", "-t", "0", check=False)
+            box.run(["umount", _STORE], check=False)
+            box.run(["rm", "-f", _SUDO])
+
+
+@contextmanager
+def _out(box: Box, user: str, uid: int) -> Iterator[None]:
     script = (cache.SCRIPTS / "podman_on.sh").read_text()
     box.run(["sh", "-s", user, str(uid)], input=script)
-    own = Podman(box, user)
-    own("rm", "-f", "-a", "-t", "0")
     try:
-        yield own
+        yield
     finally:
-        own("rm", "-f", "-a", "-t", "0", check=False)
         box.run(["rm", "-f", "/usr/bin/podman", _CDI])
 
 

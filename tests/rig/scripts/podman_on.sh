@@ -32,7 +32,7 @@ echo "$user:100000:65536" | tee /etc/subuid >/etc/subgid
 cat >/etc/containers/storage.conf <<'CONF'
 [storage]
 driver = "overlay"
-graphroot = "/srv/podman/root"
+graphroot = "/var/lib/containers/storage"
 runroot = "/run/containers/storage"
 rootless_storage_path = "/srv/podman/$USER"
 CONF
