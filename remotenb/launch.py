@@ -31,6 +31,7 @@ from remotenb.errors import (
 )
 from remotenb.reach import ANY, LOOPBACK, of_new, of_started
 from remotenb.readiness import until_ready
+from remotenb.room import check_copy
 from remotenb.scan import parse_scan, records
 from remotenb.secret import Secret
 from remotenb.setback import LOG_LINES, who_was_faster, why_no_server, why_not_started
@@ -96,6 +97,8 @@ class Launcher:
         address = LOOPBACK if self.relay else ANY
         serve = ("sh", f"{STATE_TARGET}/serve.sh", address, str(JUPYTER_PORT), self._patience)
         launch = secrets.token_hex(8)
+        if not existing:
+            check_copy(self.link, spec, self.warn)
         with self._undone_unless_ready(plan, launch):
             done = self.link.script(
                 far.source("make_container.sh") + far.source("start_container.sh"),

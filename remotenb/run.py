@@ -14,6 +14,7 @@ from remotenb.execute import Execution
 from remotenb.launch import COPY_TIMEOUT_S
 from remotenb.machine import ENGINE_TIMEOUT_S
 from remotenb.required import named_in_full, require_image
+from remotenb.room import check_copy
 from remotenb.setback import why_not_started
 from remotenb.spec import Wish, container_spec
 
@@ -46,6 +47,7 @@ def make(
 ) -> str:
     """Make it, and with ``detach`` start it; its id. Raises a :class:`RemotenbError`."""
     who = spec.identity
+    check_copy(machine.link, spec, machine.report.warning)
     argv = container_engine(spec.engine).create(spec, command, launch=secrets.token_hex(8))
     done = machine.link.script(
         far.source("make_container.sh") + far.source("run.sh"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lines import KernelLines
-from tests.machines.conftest import LAB4, TINY, did, listed, refused
+from tests.machines.conftest import LAB4, TINY, did, listed, on, refused
 from tests.machines.test_doctor import checked
 from tests.notebook import Notebook
 from tests.rig.gpus import Gpu
@@ -122,3 +122,27 @@ def test_a_commit_that_cannot_freeze_says_so_before_it_begins(
     assert own("image", "exists", "alice/x:1", check=False).returncode == 1
     assert did(laptop, "commit", "gpu-box", "alice/x:1", "--no-pause")["what"] == "committed"
     own("rmi", "alice/x:1")
+
+
+def test_that_podman_copies_an_image_is_said_once_and_a_disk_without_room_for_it_is_noticed(
+    laptop: Laptop, box: Box, own: Podman
+) -> None:
+    laptop.variables["REMOTENB_ENGINE"] = "podman"
+    own.load(TINY)
+    own("run", "--name", "new", TINY, "touch", "/new")
+    own("commit", "-q", "new", "localhost/fresh:1")
+    own("rm", "new")
+    start = ("run", "gpu-box", "-d", "fresh:1", "--", "sleep", "100")
+    box.write("/usr/local/bin/df", "#!/bin/sh\necho x; echo 'disk 9 9 1000 99% /'\n", mode=0o755)
+    try:
+        error = refused(laptop, *start)
+    finally:
+        box.run(["rm", "/usr/local/bin/df"])
+    assert (error["error"], "copies the image" in error["message"]) == ("DiskFull", True)
+    assert own("ps", "-aq").stdout == ""
+    for codes in (["copies_image"], []):
+        done = laptop.run(*on(laptop, *start))
+        assert done.code == 0, done
+        assert [one["code"] for one in done.events if one["event"] == "warning"] == codes
+    own("rm", "-f", "-a", "-t", "0")
+    own("rmi", "fresh:1")
