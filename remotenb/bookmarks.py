@@ -2,7 +2,8 @@ r"""Hosts that PuTTY and MobaXterm have saved, out of their text. Pure.
 
 PuTTY: a file for each session (``key=value``), or the registry's export. MobaXterm: the sections
 ``[Bookmarks…]`` of MobaXterm.ini or an .mxtsessions file; ``name=#109#0%host%port%user%…`` is SSH.
-Passwords that they may have saved are not looked at.
+Passwords that they may have saved are not looked at. How MobaXterm writes down its tunnels is
+published nowhere: they are counted, so that it can be said that they stay behind.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ _SECTION = re.compile(r"\[(.+)\]")
 _PUTTY_KEY = re.compile(r"(?i)\[HKEY_CURRENT_USER\\Software\\SimonTatham\\PuTTY\\Sessions\\(.+)\]")
 _REG_VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"=(?:"((?:[^"\\]|\\.)*)"|dword:([0-9a-fA-F]{1,8}))')
 _FORWARD = re.compile(r"4?6?L(?:[^=:,]*:)?\d+=(?:localhost|127\.0\.0\.1|\[::1\]):(\d+)")
+_ANY_FORWARD = re.compile(r"4?6?(?P<kind>[LRD])(?P<from>[^=,]*)(?:=(?P<to>[^,]*))?")
+_WHY_NOT = {
+    "L": "leads to another machine",
+    "R": "leads from there to this laptop",
+    "D": "is a SOCKS proxy",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,8 @@ class Bookmark:
     """Ports of the host's loopback that a tunnel led to."""
     gateway: str | None = None
     """What it is behind; ssh_config's ProxyJump says that."""
+    left_out: tuple[str, ...] = ()
+    """Tunnels that remotenb has no word for, each with the reason."""
 
     @property
     def settings(self) -> dict[str, object]:
@@ -87,7 +96,7 @@ def from_putty(name: str, values: Mapping[str, str]) -> Bookmark | None:
     user, _, hostname = values.get("HostName", "").strip().rpartition("@")
     if values.get("Protocol", "ssh") != "ssh" or not hostname:
         return None
-    ports = [int(port) for port in _FORWARD.findall(values.get("PortForwardings", ""))]
+    ports, left_out = _forwards(values.get("PortForwardings", ""))
     proxy = values.get("ProxyHost", "") if values.get("ProxyMethod", "0") != "0" else ""
     return Bookmark(
         _name(name),
@@ -95,9 +104,22 @@ def from_putty(name: str, values: Mapping[str, str]) -> Bookmark | None:
         one_line(user or values.get("UserName", "")) or None,
         _port(values.get("PortNumber", "")),
         values.get("PublicKeyFile", "").strip() or None,
-        tuple(dict.fromkeys(port for port in ports if 0 < port < 65536)),  # noqa: PLR2004  TCP's
+        ports,
         one_line(proxy) or None,
+        left_out,
     )
+
+
+def _forwards(text: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The ports of the host's own loopback, and the other tunnels with the reason against each."""
+    ports, others = list[int](), list[str]()
+    for one in filter(None, text.split(",")):
+        found = _FORWARD.fullmatch(one)
+        if found and 0 < int(found[1]) < 65536:  # noqa: PLR2004  TCP's
+            ports.append(int(found[1]))
+        elif kind := _ANY_FORWARD.fullmatch(one):
+            others.append(f"{one_line(one.rstrip('='))} {_WHY_NOT[kind['kind']]}")
+    return tuple(dict.fromkeys(ports)), tuple(others)
 
 
 def from_mobaxterm(text: str) -> Iterator[Bookmark]:
@@ -112,6 +134,17 @@ def from_mobaxterm(text: str) -> Iterator[Bookmark]:
             fields = rest.split("#", 1)[0].split("%")
             if len(fields) > _USER_FIELD and fields[1].strip():
                 yield _bookmark(name, fields)
+
+
+def tunnels_of_mobaxterm(text: str) -> int:
+    """How many of MobaXterm's tunnels are in its file."""
+    section, count = "", 0
+    for line in text.splitlines():
+        if found := _SECTION.fullmatch(line.strip()):
+            section = found[1].lower()
+        elif "tunnel" in section and "=" in line:
+            count += 1
+    return count
 
 
 def _bookmark(name: str, fields: list[str]) -> Bookmark:

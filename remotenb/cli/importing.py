@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from remotenb.cli import options, tables
-from remotenb.cli.output import done
+from remotenb.cli.output import done, reporter
 from remotenb.cli.people import people
 from remotenb.errors import UsageError
 
@@ -48,11 +48,18 @@ def command(
     named = where["config_file"]
     target = Path(str(named)).expanduser() if named else options.default_config_file()
     there = options.load_config(str(target)).hosts if target.exists() else {}
-    bookmarks = _each_named_once(found)
+    bookmarks = _each_named_once(found.hosts)
     new = [one for one in bookmarks if replace or one.name not in there]
     if not (as_json and yes):
         rows = [_row(one, there) for one in bookmarks]
         tables.show(rows, COLUMNS, as_json=as_json, none="no SSH host is saved there")
+    if found.tunnels:
+        reporter(as_json=as_json and yes).warning(
+            "tunnels_left_out",
+            f"{found.tunnels} of MobaXterm's tunnels stay behind: "
+            "in which form it keeps them is not published",
+            "a notebook needs none; for other ports say forwards = [6006] in the config",
+        )
     if dry_run or not new or (as_json and not yes):
         return 0
     person = people(as_json=as_json)
@@ -86,6 +93,7 @@ def _row(one: Bookmark, there: Mapping[str, object]) -> dict[str, object]:
     notes = ["is in the config already"] if one.name in there else []
     if one.gateway:
         notes.append(f"behind {one.gateway}: say ProxyJump in ssh_config")
+    notes += [f"not taken over: {tunnel}" for tunnel in one.left_out]
     login = f"{one.user}@{one.hostname}" if one.user else one.hostname
     return {
         "name": one.name,

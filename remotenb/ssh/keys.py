@@ -73,8 +73,14 @@ def public_blob(file: Path) -> bytes | None:
         return _own_public(file.read_bytes()[:FILE_LIMIT])
     except (OSError, ValueError, struct.error):
         pass
+    # the file itself may be a public half, as of a token's key
+    return _public_line(file) or _public_line(file.with_name(file.name + ".pub"))
+
+
+def _public_line(file: Path) -> bytes | None:
     try:
-        fields = file.with_name(file.name + ".pub").read_text(encoding="utf-8").split()
+        with file.open("rb") as stream:
+            fields = stream.read(FILE_LIMIT).decode().split()
         return PKey.from_type_string(fields[0], base64.b64decode(fields[1])).asbytes()
     except (OSError, ValueError, IndexError, SSHException, UnknownKeyType):
         return None

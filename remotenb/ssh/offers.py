@@ -105,7 +105,9 @@ class Offers:
         except keys.Locked:
             return Offer(name, name, blob, locked=True, get=lambda: self._unlock(file))
         except keys.Unusable as error:
-            self._cannot_use(file, error.why, error.hint)
+            library = self._host.token_library
+            hint = f"its key is on a token? ssh-add -s {library}" if library else error.hint
+            self._cannot_use(file, error.why, hint)
             return None
         return Offer(name, name, key.asbytes(), locked=False, get=lambda: key)
 

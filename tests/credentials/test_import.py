@@ -68,6 +68,27 @@ def test_a_file_of_windows_is_read_in_the_characters_it_has(tmp_path: Path) -> N
     assert (absent.returncode, json.loads(absent.stdout)["error"]) == (2, "UsageError")
 
 
+def test_tunnels_that_stay_behind_are_told_with_the_reason(tmp_path: Path) -> None:
+    ini = tmp_path / "Documents" / "MobaXterm" / "MobaXterm.ini"
+    ini.parent.mkdir(parents=True)
+    ini.write_text("[Bookmarks]\ngpu=#109#0%h%22%u%\n[SSHTunnels]\nlab=a%b\n")
+    told = run(tmp_path, "--json")
+    assert [row["name"] for row in json.loads(told.stdout)] == ["gpu"]
+    assert "1 of MobaXterm's tunnels stay behind" in told.stderr
+    alone = tmp_path / "mine.mobatunnels"
+    alone.write_text("lab=a%b\nother=c\n")
+    assert "2 of MobaXterm's tunnels" in run(tmp_path, str(alone)).stderr
+    events = [json.loads(line) for line in run(tmp_path, "--json", "--yes").stdout.splitlines()]
+    assert [one.get("code", one["event"]) for one in events] == ["tunnels_left_out", "done"]
+
+    sessions = tmp_path / ".putty" / "sessions"
+    sessions.mkdir(parents=True)
+    (sessions / "box").write_text(SESSION + "PortForwardings=L6006=localhost:6006,D1080=\n")
+    row = next(r for r in json.loads(run(tmp_path, "--json").stdout) if r["name"] == "box")
+    assert row["forwards"] == [6006]
+    assert row["note"] == "not taken over: D1080 is a SOCKS proxy"
+
+
 @pytest.mark.skipif(not shutil.which("puttygen"), reason="needs puttygen (putty-tools)")
 @pytest.mark.parametrize("version", ["2", "3"])
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])

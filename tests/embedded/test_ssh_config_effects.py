@@ -6,12 +6,10 @@ import base64
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,10 +26,12 @@ from remotenb.errors import (
 from remotenb.ssh.dial import dial
 from remotenb.ssh.link import open_link
 from remotenb.ssh.redial import redial
-from tests.embedded.peers import TIMEOUT_S, until
+from tests.agents import agent
+from tests.embedded.peers import TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from remotenb.model import Host
     from tests.embedded.conftest import Box
@@ -179,21 +179,3 @@ def test_an_agent_that_is_named_for_a_jump_host_is_not_asked_for_the_next(
         jump = replace(box.host, identity_agent=str(tmp_path / "empty"), name="gate")
         open_link(replace(by_agent, jumps=(jump,))).close()
     assert os.environ["SSH_AUTH_SOCK"] == str(tmp_path / "full")
-
-
-@contextmanager
-def agent(path: Path, *keys: Path) -> Iterator[None]:
-    """OpenSSH's own, with ``keys``."""
-    process = subprocess.Popen(
-        ["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        until(path.exists, "the agent listens")
-        for key in keys:
-            argv = ["ssh-add", "-q", str(key)]
-            environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
-            subprocess.run(argv, check=True, timeout=20, env=environment)
-        yield
-    finally:
-        process.terminate()
-        process.wait(TIMEOUT_S)

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import venv
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,18 +21,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 HEAD: Final = """\
-# Logins, beside OpenSSH
+# Logins, beside OpenSSH and jupyter-forward
 
-`python -m tests.logins --out docs/reference/logins.md` writes this page anew: the same logins with
-`ssh gpu-box true` and with `remotenb gpus gpu-box`, each on a terminal of its own, at a real sshd
-with a real PAM in the test rig. *asked* counts the prompts that a person answered; *wrong* what
-sshd counted as a failure of the account (a wrong password), which is what locks it. The second
-factor is PAM's google-authenticator. `ssh` knows no .ppk file, and asks for a passphrase that it
-does not have.
+`python -m tests.logins --out docs/reference/logins.md` writes this page anew: the same logins
+with `ssh gpu-box true`, with `remotenb gpus gpu-box`, and with
+[jupyter-forward](https://pypi.org/project/jupyter-forward/) {version}, each on a terminal of its
+own, at a real sshd with a real PAM in the test rig. *asked* counts the prompts that a person
+answered; *wrong* what sshd counted as a failure of the account (a wrong password), which is what
+locks it. *in* is a login that came through; what each program does afterwards is not looked at.
 
-| login | ssh | asked | wrong | remotenb | asked | wrong |
-|---|---|---|---|---|---|---|
+The second factor is PAM's google-authenticator. `ssh` knows no .ppk file, and asks for a passphrase
+that it does not have. jupyter-forward takes no other config file than `~/.ssh/config`, so that it
+finds the same one there, without the line `IdentityFile none`, at which it fails. It does not check
+host keys, and uses a key that others can read.
+
+| login | ssh | asked | wrong | remotenb | asked | wrong | jupyter-forward | asked | wrong |
+|---|---|---|---|---|---|---|---|---|---|
 """
+
+PEER: Final = "jupyter-forward==2025.1.16"
+PEER_IN: Final = "authenticated successfully"
+"""What it says when it is in; it goes on, and is ended."""
 
 
 class Stage:
@@ -74,6 +85,15 @@ class Stage:
         command = ["-m", "remotenb", "gpus", "gpu-box", "-F", str(self.ssh_config)]
         return self._by(row, [sys.executable, *command])
 
+    def jupyter_forward(self, row: Row, program: Path) -> tuple[Talk, int]:
+        """By jupyter-forward, until it says that it is in."""
+        own = self._place / ".ssh" / "config"
+        own.parent.mkdir(mode=0o700, exist_ok=True)
+        own.write_text(self.ssh_config.read_text().replace("IdentityFile none", ""))
+        ended = {PEER_IN: lambda: b"\x03"}
+        talk, wrong = self._by(row, [str(program), "gpu-box"], seen=ended)
+        return replace(talk, code=0 if PEER_IN in talk.screen else 1), wrong
+
     def connect(
         self,
         answers: Mapping[str, Sequence[object]],
@@ -99,9 +119,11 @@ class Stage:
             stdin=subprocess.DEVNULL,
         )
 
-    def _by(self, row: Row, argv: list[str]) -> tuple[Talk, int]:
+    def _by(
+        self, row: Row, argv: list[str], seen: Mapping[str, Callable[[], bytes]] | None = None
+    ) -> tuple[Talk, int]:
         self._clear_log()
-        talk = run(argv, row.answers, self._environment())
+        talk = run(argv, row.answers, self._environment(), seen=seen)
         log = self._lab.box.run(["cat", "/var/log/sshd.log"]).stdout
         return talk, log.count("Failed password") + log.count("PAM: Authentication failure")
 
@@ -116,12 +138,21 @@ def _cells(talk: Talk, wrong: int) -> str:
     return f"{'in' if talk.code == 0 else 'refused'} | {len(talk.prompts)} | {wrong}"
 
 
-def line(stage: Stage, row: Row) -> str:
+def line(stage: Stage, row: Row, peer: Path) -> str:
     """One line of the table."""
-    stage.set(row)
-    by_ssh = _cells(*stage.ssh(row))
-    stage.set(row)
-    return f"| {row.name} | {by_ssh} | {_cells(*stage.remotenb(row))} |\n"
+    cells = []
+    for way in (stage.ssh, stage.remotenb, lambda one: stage.jupyter_forward(one, peer)):
+        stage.set(row)
+        cells.append(_cells(*way(row)))
+    return f"| {row.name} | {' | '.join(cells)} |\n"
+
+
+def installed(folder: Path) -> Path:
+    """jupyter-forward, in a virtual environment of its own."""
+    venv.create(folder, with_pip=True)
+    argv = [str(folder / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", PEER]
+    subprocess.run(argv, check=True, timeout=500)
+    return folder / "bin" / "jupyter-forward"
 
 
 def main() -> None:
@@ -129,14 +160,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path)
     out = parser.parse_args().out
-    with Lab() as lab, tempfile.TemporaryDirectory() as place:
-        lab.reset()
-        lab.enter_laptop()
-        stage = Stage(lab, Path(place))
-        text = HEAD
-        for row in ROWS:
-            text += (shown := line(stage, row))
-            print(shown, end="", flush=True)
+    with tempfile.TemporaryDirectory() as own, tempfile.TemporaryDirectory() as place:
+        peer = installed(Path(own))  # before the laptop's network, which leads to no registry
+        with Lab() as lab:
+            lab.reset()
+            lab.enter_laptop()
+            stage = Stage(lab, Path(place))
+            text = HEAD.format(version=PEER.partition("==")[2])
+            for row in ROWS:
+                text += (shown := line(stage, row, peer))
+                print(shown, end="", flush=True)
     if out is not None:
         out.write_text(text, encoding="utf-8")
 

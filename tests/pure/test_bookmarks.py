@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.bookmarks import Bookmark, from_file, from_session
+from remotenb.bookmarks import Bookmark, from_file, from_session, tunnels_of_mobaxterm
 from remotenb.config_file import with_host
 
 REG = r"""Windows Registry Editor Version 5.00
@@ -20,7 +20,7 @@ REG = r"""Windows Registry Editor Version 5.00
 "PortNumber"=dword:000008ae
 "Protocol"="ssh"
 "PublicKeyFile"="C:\\Users\\naomi\\keys\\gpu box.ppk"
-"PortForwardings"="L1200=localhost:1200,4L6006=127.0.0.1:6006,D1080=,L80=intranet:80"
+"PortForwardings"="L1200=localhost:1200,4L6006=127.0.0.1:6006,D1080=,L80=intranet:80,R22=me:22"
 "UserName"="ignored"
 
 [HKEY_CURRENT_USER\Software\SimonTatham\PuTTY\Sessions\a%20switch]
@@ -57,6 +57,11 @@ def test_putty_s_registry_gives_its_ssh_sessions() -> None:
             0x8AE,
             r"C:\Users\naomi\keys\gpu box.ppk",
             (1200, 6006),
+            left_out=(
+                "D1080 is a SOCKS proxy",
+                "L80=intranet:80 leads to another machine",
+                "R22=me:22 leads from there to this laptop",
+            ),
         )
     ]
 
@@ -73,6 +78,11 @@ def test_mobaxterm_s_bookmarks_for_ssh_are_found_with_key_and_gateway() -> None:
         Bookmark("saved", "dgx.example"),
         Bookmark("short", "only.example"),
     ]
+
+
+def test_mobaxterm_s_tunnels_are_counted_in_whatever_section_has_them() -> None:
+    assert tunnels_of_mobaxterm(MOBA) == 0
+    assert tunnels_of_mobaxterm("[SSH_Tunnels]\nlab=x%y\n\nother=z\n[Misc]\na=b\n") == 2
 
 
 def test_what_is_imported_is_a_config_and_the_rest_of_it_stays() -> None:

@@ -35,6 +35,7 @@ PACKAGES: Final = {
     "podman": "podman",
     "procps": "ps",
     "slirp4netns": "slirp4netns",
+    "softhsm2": "softhsm2-util",
     "putty-tools": "puttygen",
     "sudo": "sudo",
     "tcsh": "tcsh",
