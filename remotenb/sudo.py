@@ -11,6 +11,7 @@ import logging
 import re
 import secrets
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from remotenb import far
@@ -80,10 +81,17 @@ def _try(link: Link, password: Secret) -> str | None:
     if verdict == "ok" and _ASK.fullmatch(rest):
         link.sudo = ("env", f"SUDO_ASKPASS={rest}", "sudo", "-A")
         link.hold(channel)
+        link.sessions.make_room.append(lambda: _go_on_without(channel))
         return None
     channel.close()
     logger.info("sudo: %s", one_line(rest))
     return one_line(rest.partition(" ")[2]) or "it does not answer"
+
+
+def _go_on_without(channel: Channel) -> None:
+    """Where sshd has one session at a time: the door stays, without it, as long as the link."""
+    with suppress(OSError):  # it has let go already
+        channel.sendall(b"\n")
 
 
 def _answer(channel: Channel, marker: str) -> str:

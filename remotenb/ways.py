@@ -118,7 +118,7 @@ class Ways:
         self._closed = False
         self._attaching: dict[str, threading.Lock] = {}
         """One for each place: relays in different places are attached at the same time."""
-        link.sessions.make_room = self.let_go
+        link.sessions.make_room.append(self.let_go)
 
     def expect(self, endpoints: Iterable[Endpoint], container: Container | None = None) -> None:
         """What may be asked for: a relay dials nothing else."""
@@ -175,7 +175,7 @@ class Ways:
             relays, self._relays = list(self._relays.values()), {}
         for relay in relays:
             relay.close()
-        self._link.sessions.make_room = None
+        self._link.sessions.forget_room(self.let_go)
         self._link.sessions.drop_spare()
 
     def refusal(self, name: str) -> LinkError | None:

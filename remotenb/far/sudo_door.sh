@@ -1,5 +1,6 @@
 # Gives sudo the password when sudo asks for it, for as long as the connection lasts.
-# In: the password, as the first line of stdin; the end of stdin is the end.
+# In: the password, as the first line of stdin; the end of stdin is the end. A second line says that
+# sshd has no session to spare for this: then the end of sshd's process for the connection is the end.
 # Prints "MARKER ok ASK", a program for SUDO_ASKPASS, or "MARKER no CODE" and what sudo said.
 # The password is in this shell's memory and in a pipe: in no argv, environment or file.
 
@@ -29,8 +30,16 @@ chmod 700 "$place/ask"
 (
     trap '' PIPE
     while [ -p "$place/word" ]; do printf '%s\n' "$word" >"$place/word"; done 2>/dev/null
-) &
+) </dev/null >/dev/null 2>&1 &
 feeder=$!
 
 printf '\n%s ok %s\n' "$MARKER" "$place/ask"
-cat >/dev/null
+if IFS= read -r _; then
+    trap - EXIT
+    (
+        trap '' HUP
+        while kill -0 "$PPID"; do sleep 1; done
+        kill "$feeder"
+        rm -rf -- "$place"
+    ) </dev/null >/dev/null 2>&1 &
+fi

@@ -40,7 +40,7 @@ class Sessions:
         self._host = host
         self._spare: Future[Channel | None] | None = None
         self._lock = threading.Lock()
-        self.make_room: Callable[[], None] | None = None
+        self.make_room: list[Callable[[], object]] = []
         """Called when sshd opens no further session: it may allow one at a time (MaxSessions)."""
 
     def open(self) -> Channel:
@@ -60,10 +60,14 @@ class Sessions:
                     ) from None
             if not asked:
                 self.drop_spare()
-                if self.make_room is not None:
-                    self.make_room()
+                for give_one_up in self.make_room:
+                    give_one_up()
                 asked = True
             time.sleep(ROOM_EVERY_S)
+
+    def forget_room(self, give_one_up: Callable[[], object]) -> None:
+        """It has nothing to give up any more; may be said twice."""
+        self.make_room = [one for one in self.make_room if one != give_one_up]
 
     def for_one_line(self) -> Channel:
         """One whose shell waits for the line of :data:`shell.ONE_LINE`: the spare, or a new one."""

@@ -72,6 +72,24 @@ def test_docker_is_reached_by_sudo_with_a_password_that_is_asked_for_once(
     )
 
 
+def test_one_session_at_a_time_is_enough_and_the_door_still_closes_with_the_link(
+    carol: Host, lab: Lab
+) -> None:
+    lab.box.sshd("MaxSessions 1")
+    with open_link(carol, credentials=with_person(Person([PASSWORD]))) as link:
+        seen = probe(link, engine="docker", enter=False)
+        machine = Machine(carol, Settings(), link, seen, Quiet())
+        machine.run("run", "-d", "--name", "hers", TINY, "sleep", "60")
+        for _ in range(3):
+            assert "hers" in machine.run("ps")
+        assert PASSWORD not in traces(lab.box)
+    until(
+        lambda: "sudo-" not in lab.box.run(["ls", "/home/carol/.local/state/remotenb"]).stdout,
+        "the door is closed",
+    )
+    assert not [one for one in lab.box.processes() if "sudo-" in one]
+
+
 def test_a_wrong_sudo_password_is_counted_once_each_and_enter_goes_on_without(
     carol: Host, lab: Lab
 ) -> None:
