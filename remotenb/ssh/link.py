@@ -239,7 +239,7 @@ def open_link(
 
 
 def _untold(*_warning: str) -> None:
-    """Where nobody is asked, nothing is kept, and there is nothing to warn of."""
+    """Where nobody is asked, there is nothing to warn of."""
 
 
 def _close(connection: Connection | None) -> None:
@@ -249,11 +249,12 @@ def _close(connection: Connection | None) -> None:
 
 
 def _open(connection: Connection, host: Host, dialled: Future[socket.socket] | None) -> None:
-    if connection.gateway is None and host.proxy_command:
-        connection.connect_kwargs["sock"] = proxy.connect(host)
-    elif connection.gateway is None:
-        connection.connect_kwargs["sock"] = dialled.result() if dialled else dial(host)
-    connection.open()
+    piped = None
+    if connection.gateway is None:
+        piped = proxy.connect(host) if host.proxy_command else None
+        connection.connect_kwargs["sock"] = piped or (dialled.result() if dialled else dial(host))
+    with proxy.reported(piped, host):
+        connection.open()
 
 
 def _connection(

@@ -13,13 +13,17 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from paramiko import SSHException
 
 from remotenb.errors import HostUnreachable, UsageError
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remotenb.model import Host
 
 logger = logging.getLogger(__name__)
@@ -30,7 +34,41 @@ _UNSAFE = re.compile(r"""[\s'"`$\\;&<>|(){}]|^-""")
 """What OpenSSH refuses in a name that becomes part of a command line."""
 
 
-def connect(host: Host) -> socket.socket:
+class Piped(socket.socket):
+    """Our end of what a command carries, and how the command fares."""
+
+    cut = False
+    """It was ended by us."""
+
+    def watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Begin to listen to what it complains of."""
+        self._process = process
+        self._said = ""
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def failure(self, host: Host) -> HostUnreachable:
+        """Why no SSH came through it: how it ended, or that it says nothing."""
+        hint = f"does it work by itself? ssh {host.name}"
+        self._listener.join(2 * END_TIMEOUT_S)
+        code = self._process.poll()
+        if self.cut or code is None:
+            words = f"said nothing in {host.connect_timeout:g} s"
+            return HostUnreachable(f"the ProxyCommand of {host.name} {words}", hint=hint)
+        last = self._said or "it said no more"
+        return HostUnreachable(
+            f"the ProxyCommand of {host.name} ended (exit code {code}): {last}", hint=hint
+        )
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None  # noqa: S101  it is a pipe
+        with self._process.stderr as err:
+            for line in err:
+                self._said = one_line(line.decode("utf-8", "replace"), 200) or self._said
+                logger.info("ProxyCommand: %s", self._said)
+
+
+def connect(host: Host) -> Piped:
     """A socket that ``host``'s ProxyCommand carries; closing it ends the command.
 
     Raises :class:`HostUnreachable` when it cannot be run.
@@ -49,12 +87,23 @@ def connect(host: Host) -> socket.socket:
             f"the ProxyCommand cannot be started: {one_line(str(error))}",
             hint="mend ProxyCommand in ssh_config",
         ) from None
-    ours, theirs = socket.socketpair()
+    near, theirs = socket.socketpair()
+    ours = Piped(fileno=near.detach())
+    ours.watch(process)
     threading.Thread(target=_down, args=(process, theirs), daemon=True).start()
-    threading.Thread(target=_up, args=(process, theirs), daemon=True).start()
-    assert process.stderr is not None  # noqa: S101  it is a pipe
-    threading.Thread(target=_log, args=(process.stderr,), daemon=True).start()
+    threading.Thread(target=_up, args=(process, theirs, ours), daemon=True).start()
     return ours
+
+
+@contextmanager
+def reported(piped: Piped | None, host: Host) -> Iterator[None]:
+    """Inside it, a banner that does not come is told as what became of the command."""
+    try:
+        yield
+    except SSHException as error:
+        if piped is None or "banner" not in str(error).lower():
+            raise
+        raise piped.failure(host) from error
 
 
 def expanded(command: str, host: Host) -> str:
@@ -95,13 +144,14 @@ def _down(process: subprocess.Popen[bytes], sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_WR)
 
 
-def _up(process: subprocess.Popen[bytes], sock: socket.socket) -> None:
+def _up(process: subprocess.Popen[bytes], sock: socket.socket, ours: Piped) -> None:
     """Until the link is closed; then the command is ended, if it does not end by itself."""
     assert process.stdin is not None  # noqa: S101  it is a pipe
     with suppress(OSError), process.stdin as into:
         while data := sock.recv(BLOCK):
             into.write(data)
             into.flush()
+    ours.cut = process.poll() is None
     process.terminate()
     try:
         process.wait(END_TIMEOUT_S)
@@ -109,9 +159,3 @@ def _up(process: subprocess.Popen[bytes], sock: socket.socket) -> None:
         process.kill()
         process.wait()
     sock.close()
-
-
-def _log(err: IO[bytes]) -> None:
-    with err:
-        for line in err:
-            logger.info("ProxyCommand: %s", one_line(line.decode("utf-8", "replace")))

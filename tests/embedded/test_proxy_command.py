@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 from tests.embedded.peers import until
 
@@ -29,7 +30,7 @@ try:
     with open_link(pickle.load(sys.stdin.buffer)) as link:
         print(link.script("echo works", timeout=10).out.decode())
 except RemotenbError as error:
-    print(type(error).__name__, error.passing)
+    print(type(error).__name__, error.passing, error.message)
 """
 
 PIPE = """
@@ -86,13 +87,20 @@ def test_a_jump_hosts_own_proxy_command_is_used(box: Box, tmp_path: Path) -> Non
     assert login(replace(box.host, jumps=(jump,))) == "works"
 
 
-def test_one_that_ends_at_once_is_an_error_that_may_pass(box: Box) -> None:
-    error, passing = login(replace(box.host, proxy_command="false", connect_timeout=2.0)).split()
-    assert error in {"ProtocolFailed", "HostUnreachable", "LinkLost"}
-    assert passing == "True"
-
-
-def test_one_that_fails_is_an_error_that_may_pass(box: Box) -> None:
-    for command in ("sh -c 'exit 3'", "/no/such/program", "sh -c 'echo no; exit 1'"):
-        failed = login(replace(box.host, proxy_command=command, connect_timeout=2.0))
-        assert failed in {"HostUnreachable True", "ProtocolFailed True"}, command
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("false", "ended (exit code 1): it said no more"),
+        ("sh -c 'echo hello >&2; echo nc: no route >&2; exit 3'", "(exit code 3): nc: no route"),
+        ("/no/such/program", "(exit code 127): "),
+        ("sh -c 'echo no; exit 1'", "(exit code 1)"),
+        ("sleep 60", "said nothing in 1 s"),
+    ],
+)
+def test_one_that_fails_is_told_with_its_last_words_and_may_pass(
+    box: Box, command: str, words: str
+) -> None:
+    host = replace(box.host, name="gpu-box", proxy_command=command, connect_timeout=1.0)
+    said = login(host)
+    assert said.startswith("HostUnreachable True the ProxyCommand of gpu-box"), said
+    assert words in said
