@@ -45,11 +45,15 @@ class Answers:
         """Whether a password or an answer was given at all."""
         self.factors = False
         """Whether something other than a password was asked for."""
+        self.elsewhere = False
+        """In this try nothing is typed: somebody is asked on another device, as a telephone."""
+        self.denied = False
+        """There, it was denied."""
 
     @property
     def possible(self) -> bool:
         """Whether there is anybody, or anything, to answer; and no try too many."""
-        if self.wrong >= self._host.password_prompts:
+        if self.denied or self.wrong >= self._host.password_prompts:
             return False
         return self._credentials.person is not None or bool(self._from_keyring())
 
@@ -70,11 +74,15 @@ class Answers:
         self.by_person = True
         for text in (said.title, said.instructions):
             self._tell(text)
+        self.elsewhere = not said.prompts and bool(one_line(said.title + said.instructions))
         return [self._one(prompt, echo=echo) for prompt, echo in said.prompts]
 
-    def refused(self) -> None:
+    def refused(self, *, cut_off: bool) -> None:
         """The last password or the last answers were not taken."""
+        if self.elsewhere and cut_off:
+            return  # it waited for the other device as long as it may
         self.wrong += 1
+        self.denied = self.elsewhere
         if self._kept is not None:
             self._credentials.wrong(self._entry)
             self._kept = None

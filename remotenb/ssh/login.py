@@ -236,7 +236,7 @@ class Login:
                 return outcome
             if not asked:  # refused before a question: it is switched on, and has none
                 break
-            self._answers.refused()
+            self._answers.refused(cut_off=not transport.is_active())
         return Outcome.REFUSED
 
     def _failure(self, transport: Transport) -> Exception:

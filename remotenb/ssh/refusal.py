@@ -106,6 +106,11 @@ def _not_taken(host: Host, tried: Tried, answers: Answers, *, cut_off: bool) -> 
         return AuthenticationFailed(
             f"{host.login} was not given what it asked for", hint="connect again"
         )
+    if answers.denied:
+        return AuthenticationFailed(
+            f"{host.login} did not take the login: it asks on another device",
+            hint="was it denied on the telephone, or not answered there in time?",
+        )
     what = "answers" if answers.factors else "password"
     times = "once" if answers.wrong == 1 else f"{answers.wrong} times"
     hint = "not tried again, so that the account is not locked; is it the right user?"
