@@ -2,8 +2,12 @@
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
+# Each has machines of its own. 0: one test after the other, in this process.
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
+# In the order of the files: a test with machines takes its process into their network for good.
+SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
 .PHONY: help demo test test-windows test-long windows-bundle test-protocol check bench bench-push bench-cp bench-faults format lock clean
@@ -16,7 +20,7 @@ demo: $(VENV)/demo  ## see what it does, no server needed (ARGS="--json --no-bro
 
 test: $(VENV)/dev  ## the whole suite; as root on Debian or Ubuntu with real machines
 	@$(BIN)/python -m tests.rig prepare
-	$(BIN)/python -m pytest -m "not long and not windows" $(ARGS)
+	$(BIN)/python -m pytest -m "not long and not windows" $(SPREAD) $(ARGS)
 
 test-windows: $(VENV)/dev  ## the client as a program for Windows, under Wine; as root on Debian
 	@$(BIN)/python -m tests.rig prepare
