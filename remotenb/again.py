@@ -14,15 +14,21 @@ if TYPE_CHECKING:
 
     from remotenb.errors import RemotenbError
     from remotenb.model import Container, Probe
-    from remotenb.server import Server
+    from remotenb.server import Found, Server
     from remotenb.spec import Wish
 
 PATIENCE_S = 60.0
 """How long a server that nobody but its owner can start again is waited for."""
 
 
-def decide_again(
-    probe: Probe, servers: Sequence[Server], before: Server, wish: Wish, outage: float
+def decide_again(  # noqa: PLR0913  what was, what is, what is wanted
+    probe: Probe,
+    servers: Sequence[Server],
+    found: Sequence[Found],
+    before: Server,
+    wish: Wish,
+    *,
+    outage: float,
 ) -> Plan:
     """The next step for a session whose server was ``before``; ``outage`` is in seconds.
 
@@ -32,6 +38,8 @@ def decide_again(
     same = [server for server in servers if server.token == before.token]
     if same or (servers and before.container):  # on the host another token is another notebook
         return Reuse(max(same or servers, key=lambda server: server.started or ""))
+    if any(one.obstacle and one.file.alive and one.file.token == before.token for one in found):
+        return Refuse(JupyterNotReady("Jupyter does not answer", hint="it lives, and is held up"))
     if before.container is None:
         return _wait_or_gone("the Jupyter on that machine ended", outage)
     engine = before.container.engine.name

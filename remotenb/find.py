@@ -21,7 +21,7 @@ from remotenb.errors import (
     LimitRefused,
     NoImage,
 )
-from remotenb.jupyter import verify_all
+from remotenb.jupyter import PATIENCE_S, verify_all
 from remotenb.launch import Launcher
 from remotenb.machine import Machine
 from remotenb.plan import decide
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from remotenb.tunnel.relayed import Cut
 
 logger = logging.getLogger(__name__)
+
+SILENT = f"it did not answer within {PATIENCE_S:g} s"
 
 
 class People(Asker, Protocol):
@@ -162,7 +164,7 @@ class Find:
     def _once_more(
         self, link: Link, seen: Seen, servers: Sequence[Server], before: Server, outage: float
     ) -> Server:
-        match decide_again(seen.probe, servers, before, self.wish, outage):
+        match decide_again(seen.probe, servers, seen.found, before, self.wish, outage=outage):
             case Reuse(server, _):
                 return server
             case StartContainer() as plan:
@@ -200,6 +202,8 @@ class Find:
         for answer in rejected:
             logger.info("left aside: %s: %s", answer.found.file.path, answer.reason)
         servers = tuple(answer for answer in answers if isinstance(answer, Server))
+        silent = [answer.found for answer in rejected if answer.silent]
+        found = tuple(replace(one, obstacle=SILENT) if one in silent else one for one in found)
         return Seen(probe, found, servers, ways, rejected)
 
     def _decide(self, seen: Seen) -> Plan:

@@ -13,6 +13,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -31,6 +32,8 @@ ANSWER_TIMEOUT_S = 8.0
 ANSWER_LIMIT = 1 << 16
 MAX_CANDIDATES = 16
 AT_ONCE = 8
+PATIENCE_S = 20.0
+"""For how long a server that lives is asked again before it counts as silent."""
 
 Connect = Callable[[Endpoint], socket.socket]
 """A connected socket to an endpoint of the far side; raises :class:`OSError`."""
@@ -57,28 +60,45 @@ class _Answer:
         return self.value if isinstance(self.value, dict) else {}
 
 
+_SILENCE = _Answer(0, None)
+"""Somebody listens, and says nothing."""
+
+
 def ask(
     connect: Connect, endpoint: Endpoint, path: str, token: Secret | None = None
 ) -> _Answer | None:
     """GET ``path``; None when nothing that speaks HTTP answers within 8 s."""
+    answer = _asked(connect, endpoint, path, token)
+    return None if answer is _SILENCE else answer
+
+
+def _asked(
+    connect: Connect, endpoint: Endpoint, path: str, token: Secret | None = None
+) -> _Answer | None:
     try:
         sock = connect(endpoint)
     except OSError:
         return None
     connection = http.client.HTTPConnection("127.0.0.1", endpoint.port)
     # for the answer as a whole: a timeout of the socket's alone would begin anew with each byte
-    deadline = threading.Timer(ANSWER_TIMEOUT_S, lambda: _cut(connection.sock or sock))
+    passed = threading.Event()
+
+    def cut() -> None:
+        passed.set()
+        _cut(connection.sock or sock)
+
+    deadline = threading.Timer(ANSWER_TIMEOUT_S, cut)
     deadline.daemon = True
     deadline.start()
     try:
-        sock.settimeout(ANSWER_TIMEOUT_S)
+        sock.settimeout(2 * ANSWER_TIMEOUT_S)
         connection.sock = _tls(sock) if endpoint.secure else sock
         headers = {"Authorization": f"token {token.reveal()}"} if token else {}
         connection.request("GET", path, headers=headers | {"Connection": "close"})
         response = connection.getresponse()
         return _Answer(response.status, _json(response.read(ANSWER_LIMIT)))
     except (OSError, ValueError, http.client.HTTPException):
-        return None
+        return _SILENCE if passed.is_set() else None
     finally:
         deadline.cancel()
         connection.close()
@@ -108,22 +128,29 @@ def _tls(sock: socket.socket) -> ssl.SSLSocket:
 def verify(found: Found, connect: Connect) -> Server | Rejected:
     """Find the endpoint of ``found`` that answers, and see whether the file told the truth."""
     reason = found.obstacle or "nothing to dial"
+    silent = False
     for endpoint in found.endpoints:
         checked = _check(endpoint, found, connect)
         if isinstance(checked, Server):
             return checked
-        reason = checked
-    return Rejected(found, reason)
+        silent |= checked is None
+        reason = checked or "it does not answer"
+    return Rejected(found, reason, silent=silent)
 
 
-def _check(endpoint: Endpoint, found: Found, connect: Connect) -> Server | str:
-    """Three questions at once; a token alone proves little, as an open server takes any."""
+def _check(endpoint: Endpoint, found: Found, connect: Connect) -> Server | str | None:
+    """Three questions at once; a token alone proves little, as an open server takes any.
+
+    Not a server: why; None when somebody listens, and says nothing.
+    """
     base, token = found.file.base_url, found.file.token
     with _pool(3) as pool:
-        about = pool.submit(ask, connect, endpoint, base + "api")
-        stranger = pool.submit(ask, connect, endpoint, base + "api/status")
-        insider = pool.submit(ask, connect, endpoint, base + "api/status", token or None)
+        about = pool.submit(_asked, connect, endpoint, base + "api")
+        stranger = pool.submit(_asked, connect, endpoint, base + "api/status")
+        insider = pool.submit(_asked, connect, endpoint, base + "api/status", token or None)
         version, outside, inside = about.result(), stranger.result(), insider.result()
+    if any(answer is _SILENCE for answer in (version, outside, inside)):
+        return None
     if version is None or outside is None or inside is None:
         return "nothing answers there"
     if version.status != HTTPStatus.OK or not isinstance(version.body.get("version"), str):
@@ -189,4 +216,14 @@ def verify_all(found: Sequence[Found], connect: Connect) -> list[Server | Reject
     if not promising:
         return []
     with _pool(AT_ONCE) as pool:
-        return list(pool.map(lambda one: verify(one, connect), promising[:MAX_CANDIDATES]))
+        return list(pool.map(lambda one: _patiently(one, connect), promising[:MAX_CANDIDATES]))
+
+
+def _patiently(found: Found, connect: Connect) -> Server | Rejected:
+    """A server whose process lives may be held up for a while, by a slow disk for one."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        answer = verify(found, connect)
+        silent = isinstance(answer, Rejected) and answer.silent and found.file.alive
+        if not silent or time.monotonic() > deadline:
+            return answer

@@ -49,10 +49,10 @@ def decide(probe: Probe, servers: Iterable[Server], found: Iterable[Found], wish
             best = min(good, key=lambda s: _preference(s, probe, wish, wanted_id))
             return Reuse(best, others=len(good) - 1)
         if settings.engine == "host" or _only_host(probe, settings):
-            _reject_unreachable(found, wish)
+            _reject_unreachable(found, wish, wanted_id)
             return _on_host(probe, settings.environment)
         require_engine(probe)
-        _reject_unreachable(found, wish)
+        _reject_unreachable(found, wish, wanted_id)
         return _start(probe, wish, wanted_id)
     except (FarSideError, UsageError) as error:
         return Refuse(error)
@@ -159,19 +159,23 @@ def _only_host(probe: Probe, settings: Settings) -> bool:
     return free and no_docker and probe.engine.name is None and probe.host.jupyter is not None
 
 
-def _reject_unreachable(found: Iterable[Found], wish: Wish) -> None:
+def _reject_unreachable(found: Iterable[Found], wish: Wish, wanted_id: str | None) -> None:
     """A server that runs but cannot be reached must be said before a second one is started."""
     for one in found:
         mine = one.container is None or one.container.ownership != "other"
-        if one.obstacle and one.file.alive and mine and not (wish.new or wish.image_demanded):
+        wanted = not wish.image_demanded or _of_image(one.container, wish.settings.image, wanted_id)
+        if one.obstacle and one.file.alive and mine and wanted and not wish.new:
             raise _unreachable(one)
 
 
 def _unreachable(found: Found) -> ServerUnreachable:
+    where = f"in container {found.container.name}" if found.container else "there"
+    cure = "start it with --ip 0.0.0.0 in a container of its own network"
+    if found.endpoints:
+        cure = "the machine may be overloaded, or the process stopped: try again"
     return ServerUnreachable(
-        f"a Jupyter runs there, but {found.obstacle}",
-        hint="start it with --ip 0.0.0.0 in a container of its own network, "
-        "or let remotenb start another: --new",
+        f"a Jupyter runs {where}, but {found.obstacle}",
+        hint=f"{cure}, or let remotenb start another: --new",
     )
 
 

@@ -35,7 +35,7 @@ class Found:
     container: Container | None
     endpoints: tuple[Endpoint, ...]
     obstacle: str = ""
-    """Why there is no endpoint."""
+    """Why none of the endpoints leads there, or why there is none."""
     exposed: str = ""
     """The address by which other machines reach this server, if they do."""
 
@@ -69,3 +69,5 @@ class Rejected:
 
     found: Found
     reason: str
+    silent: bool = False
+    """Somebody listens there, and says nothing."""

@@ -36,6 +36,8 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the developer's own set-up reaches a test."""
     for name in list(os.environ):
+        if name == "REMOTENB_RIG_CACHE":
+            continue
         if name.startswith(("REMOTENB_", "JUPYTER_", "SSH_")) or name in {"BROWSER", "DISPLAY"}:
             monkeypatch.delenv(name)
 

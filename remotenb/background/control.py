@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PARTING_S = 2.0
+"""How long those who watch may take to hear of the end."""
 
 Facts = dict[str, object]
 
@@ -70,6 +72,7 @@ class Control:
         self._live = live
         self._ready = ready
         self._hub = hub
+        self._watched: set[threading.Thread] = set()
         self._secret = ""
         if sys.platform == "win32":  # pragma: no cover  no unix sockets in Python there
             self._listen_by_port()
@@ -102,6 +105,9 @@ class Control:
         """Answer no more; who listens is told that it is over."""
         self._hub.end()
         self._sock.close()
+        deadline = time.monotonic() + PARTING_S
+        for thread in tuple(self._watched):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _accept(self) -> None:
         while True:
@@ -172,17 +178,22 @@ class Control:
             return {}
 
     def _watch(self) -> Iterator[Facts]:
-        with self._hub.listening() as events:
-            yield {}
-            while True:
-                try:
-                    event = events.get(timeout=REQUEST_TIMEOUT_S)
-                except queue.Empty:
-                    yield {}  # shows whether anybody still listens
-                    continue
-                if event is None:
-                    return
-                yield event
+        thread = threading.current_thread()
+        self._watched.add(thread)
+        try:
+            with self._hub.listening() as events:
+                yield {}
+                while True:
+                    try:
+                        event = events.get(timeout=REQUEST_TIMEOUT_S)
+                    except queue.Empty:
+                        yield {}  # shows whether anybody still listens
+                        continue
+                    if event is None:
+                        return
+                    yield event
+        finally:
+            self._watched.discard(thread)
 
 
 def _same_version(request: Facts) -> None:

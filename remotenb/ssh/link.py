@@ -22,7 +22,7 @@ from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
 from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
 from remotenb.ssh.login import Login
-from remotenb.ssh.process import keep_err
+from remotenb.ssh.process import feed_all, keep_err
 from remotenb.ssh.remembered import Remembered, SessionHostKeys
 from remotenb.ssh.sessions import Sessions
 from remotenb.ssh.transport import Transport, exec_at_once
@@ -194,8 +194,7 @@ def _talk(
     channel.settimeout(max(deadline - time.monotonic(), 0.1))
     out = bytearray()
     try:
-        channel.sendall(text)
-        channel.shutdown_write()
+        feed_all(channel, [text])
         while len(out) < OUTPUT_LIMIT:
             channel.settimeout(max(deadline - time.monotonic(), 0.1))
             data = channel.recv(1 << 16)

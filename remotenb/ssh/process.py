@@ -103,7 +103,7 @@ def feed(
     drain.start()
     channel.settimeout(STALL_S)
     try:
-        _send_all(channel, blocks, sent)
+        feed_all(channel, blocks, sent)
         while channel.recv(BLOCK):
             continue
         drain.join(STALL_S)
@@ -117,13 +117,18 @@ def feed(
     return code, err.decode("utf-8", "replace")
 
 
-def _send_all(channel: Channel, blocks: Iterable[bytes], sent: Callable[[int], None]) -> None:
-    """All of it, as far as the command takes it: one that has ended tells why."""
-    for block in blocks:
-        try:
+def feed_all(
+    channel: Channel, blocks: Iterable[bytes], sent: Callable[[int], object] | None = None
+) -> None:
+    """All of it and its end, as far as the command takes it: one that has ended tells why.
+
+    Raises :class:`TimeoutError` after the channel's timeout.
+    """
+    try:
+        for block in blocks:
             send_all(channel, block, sent)
-        except TimeoutError:
-            raise
-        except OSError:  # it has ended, or the link has
-            return
-    channel.shutdown_write()
+        channel.shutdown_write()
+    except TimeoutError:
+        raise
+    except OSError:  # it has ended, or the link has
+        return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -27,7 +28,7 @@ from remotenb.secret import Secret
 from remotenb.server import Endpoint, Found, Rejected, Server
 from remotenb.ssh.shell import Script
 from tests.embedded.conftest import environment
-from tests.embedded.peers import TIMEOUT_S, closed_port, hang_up, listening, until
+from tests.embedded.peers import TIMEOUT_S, closed_port, hang_up, listening, silent, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,6 +216,30 @@ def test_a_file_that_outlived_its_server_leads_nowhere(connect: Connect) -> None
         assert reason(at(port), connect) == "nothing answers there"
     with listening(hang_up) as port:
         assert reason(at(port), connect) == "nothing answers there"
+
+
+def test_who_listens_and_says_nothing_is_no_dead_server(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remotenb.jupyter.ANSWER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("remotenb.jupyter.PATIENCE_S", 0.3)
+    visits: list[int] = []
+
+    def count(sock: socket.socket) -> None:
+        visits.append(1)
+        silent(sock)
+
+    with listening(count) as port:
+        for alive in (False, True):
+            visits.clear()
+            (answer,) = verify_all([with_file(at(port), alive=alive)], connect)
+            assert isinstance(answer, Rejected)
+            assert answer.silent
+            assert (len(visits) > 3) is alive
+    with closed_port() as port:
+        (answer,) = verify_all([at(port)], connect)
+        assert isinstance(answer, Rejected)
+        assert not answer.silent
 
 
 class Decoy(BaseHTTPRequestHandler):

@@ -88,6 +88,22 @@ def test_our_own_server_does_not_mind_8888_being_taken_on_the_box(laptop: Laptop
         assert Notebook(connected.ready["url"]).run("print(1)") == "1\n"
 
 
+@pytest.mark.long
+def test_a_server_that_hangs_is_told_of_and_no_second_one_started(
+    laptop: Laptop, box: Box, by_hand: ByHand
+) -> None:
+    name = by_hand("-p", "127.0.0.1:9000:8888")
+    box.kill_jupyter(name, "STOP")
+    refusal = laptop.refused("gpu-box", "--image", LAB4)
+    assert (refusal["error"], refusal["code"]) == ("ServerUnreachable", 4)
+    assert f"in container {name}, but it did not answer within 20 s" in refusal["message"]
+    assert "--new" in refusal["hint"]
+    assert box.docker("ps", "-a", "--format", "{{.Names}}").stdout.split() == [name]
+    box.kill_jupyter(name, "CONT")
+    with laptop.connected("gpu-box", "--image", LAB4) as session:
+        assert session.ready["container"] == name
+
+
 def test_a_colleagues_newer_server_is_left_alone(laptop: Laptop, box: Box, by_hand: ByHand) -> None:
     box.run(["install", "-d", "-o", "bob", "/home/bob/work"])
     by_hand(*HOME)

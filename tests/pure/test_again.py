@@ -11,15 +11,21 @@ from remotenb.decision import Plan, Refuse, Reuse, StartContainer
 from remotenb.errors import ContainerNotRunning, EngineDown, JupyterNotReady, ServerGone
 from remotenb.model import EngineState
 from remotenb.secret import Secret
-from tests.pure.samples import container, ours, probe, server, wish
+from tests.pure.samples import container, found, ours, probe, runtime_file, server, wish
 
 if TYPE_CHECKING:
     from remotenb.model import Container, Probe
-    from remotenb.server import Server
+    from remotenb.server import Found, Server
 
 
-def decided(seen: Probe, before: Server, *servers: Server, outage: float = 5.0) -> Plan:
-    return decide_again(seen, servers, before, wish(), outage)
+def decided(
+    seen: Probe,
+    before: Server,
+    *servers: Server,
+    outage: float = 5.0,
+    files: tuple[Found, ...] = (),
+) -> Plan:
+    return decide_again(seen, servers, files, before, wish(), outage=outage)
 
 
 def refused(plan: Plan) -> Exception:
@@ -43,6 +49,19 @@ def test_on_the_host_a_server_with_another_token_is_another_notebook() -> None:
     before = server(token=Secret("a"))
     error = refused(decided(probe(), before, server(token=Secret("b"))))
     assert isinstance(error, JupyterNotReady)
+
+
+def test_a_server_that_lives_and_says_nothing_is_waited_for_without_end() -> None:
+    before = server(token=Secret("a"))
+    silent = found(obstacle="it did not answer", file=runtime_file(token=Secret("a")))
+    week = 7 * 86400.0
+    error = refused(decided(probe(), before, outage=week, files=(silent,)))
+    assert isinstance(error, JupyterNotReady)
+    dead = found(obstacle="x", file=runtime_file(token=Secret("a"), alive=False))
+    other = found(obstacle="x", file=runtime_file(token=Secret("b")))
+    for files in ((dead,), (other,), (found(file=silent.file),)):
+        error = refused(decided(probe(), before, outage=week, files=files))
+        assert isinstance(error, ServerGone)
 
 
 @pytest.mark.parametrize("status", ["running", "exited"])

@@ -368,6 +368,18 @@ def test_a_server_that_only_a_relay_reaches_is_said_before_a_second_one_is_start
     assert isinstance(decide(probe(), (), [hidden], asked), StartContainer)
 
 
+def test_a_server_that_hangs_is_said_before_a_second_one_of_its_image_is_started() -> None:
+    hangs = found(container("a", image=PYTORCH), obstacle="it did not answer within 20 s")
+    for asked in (wish(image=PYTORCH), wish(image=PYTORCH, image_demanded=True)):
+        error = refused(decide(probe(), (), [hangs], asked))
+        assert isinstance(error, ServerUnreachable)
+        assert error.message == "a Jupyter runs in container a, but it did not answer within 20 s"
+        assert "overloaded" in error.hint
+    another = found(container("b", image="busybox:1", image_id="sha256:b"), obstacle="x")
+    plan = decide(probe(), (), [another], wish(image=PYTORCH, image_demanded=True))
+    assert isinstance(plan, StartContainer)
+
+
 def test_a_stale_file_or_a_strangers_server_that_cannot_be_reached_stops_nothing() -> None:
     stale = found(endpoints=(), obstacle="x", file=runtime_file(alive=False))
     bobs = found(container("b", ownership="other"), endpoints=(), obstacle="x")

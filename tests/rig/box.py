@@ -132,10 +132,10 @@ class Box:
         self._set_nologin(on=on)
         self.sshd()
 
-    def kill_jupyter(self, container: str) -> None:
-        """Kill the server in a container, but not its kernels."""
+    def kill_jupyter(self, container: str, number: str = "KILL") -> None:
+        """Kill the server in a container, but not its kernels; or send it another signal."""
         shown = self.docker("top", container, "-eo", "pid,args").stdout
-        self.run(["kill", "-KILL", *_JUPYTER.findall(shown)])
+        self.run(["kill", f"-{number}", *_JUPYTER.findall(shown)])
 
     def set_shell(self, user: str, shell: str) -> None:
         """Give a user another login shell."""
