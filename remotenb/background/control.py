@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
