@@ -10,13 +10,17 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from remotenb.background import asking
+from remotenb.background.asking import dial
+from remotenb.background.control import Control
 from remotenb.background.hub import WAITING_EVENTS, Hub
+from remotenb.errors import ServerGone
 from remotenb.report import Closed, Quiet
 from tests.laptop import Laptop
 from tests.notebook import get
@@ -152,6 +156,25 @@ def test_a_listener_that_does_not_listen_holds_nobody_up() -> None:
         hub.end()
         assert events.qsize() == WAITING_EVENTS
         assert [events.get() for _ in range(WAITING_EVENTS)][-1] is None
+
+
+def test_who_watches_has_heard_of_the_end_when_the_door_is_closed(tmp_path: Path) -> None:
+    hub = Hub(Quiet())
+    nobody: Any = None  # a session is asked for nothing here
+    door = Control(nobody, nobody, hub, tmp_path)
+    with dial(door.address) as sock:
+        sock.sendall(b'{"version": 1, "ask": "watch"}\n')
+        assert sock.recv(100) == b"{}\n"
+        for _ in range(50):
+            hub.tell(Closed("test"))
+        hub.fail(ServerGone("it is gone"))
+        door.close()
+        sock.setblocking(False)
+        came = b""
+        with suppress(BlockingIOError):  # no more than what is here by now
+            while data := sock.recv(1 << 16):
+                came += data
+    assert json.loads(came.splitlines()[-1])["error"] == "ServerGone"
 
 
 def test_two_connects_at_once_make_one_session(laptop: Laptop) -> None:
