@@ -128,5 +128,5 @@ def of_options(report: Reporter, wish: Wish, there: Container | None) -> None:
         report.warning(
             "unheeded",
             f"{' and '.join(wish.for_new)} did nothing: {where}",
-            "--new starts one more, with them",
+            "--new starts one more, with them; --recreate makes that one again",
         )

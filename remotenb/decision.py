@@ -66,6 +66,8 @@ class ContainerSpec:
     """docker's own ``--publish`` arguments, each with its address."""
     gpus_chosen: bool = False
     """Whether they were idle a moment ago, for which somebody else may have chosen them too."""
+    settings: str = ""
+    """What it was made by, to be made again by; see :func:`remotenb.settings.record`."""
     unconfined: bool = False
     """Without SELinux's labels, where the folders that it mounts have none for containers."""
 
@@ -104,6 +106,8 @@ class StartContainer:
     existing: Container | None = None
     install: bool = False
     """Jupyter comes into it, before it is waited for."""
+    again: bool = False
+    """It takes the place of one that was set aside, and its state folder with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,12 @@ from remotenb.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from remotenb.clock import Clock
     from remotenb.decision import Plan
     from remotenb.model import Container, Image, Probe
+    from remotenb.recreate import Again
     from remotenb.report import Reporter
     from remotenb.server import Found
     from remotenb.spec import Wish
@@ -92,18 +94,29 @@ class Find:
 
         The ways that nobody took end with the context. Raises a :class:`RemotenbError`.
         """
+        wish = self.wish
         with ExitStack() as stack:
+            again = stack.enter_context(self._again(link)) if wish.recreate else None
             with self.report.step(f"looking for a notebook on {link.host.name}"):
-                seen = self.look(
-                    link, self.wish.settings.container, verify=not self.wish.new, first=True
-                )
+                verify = not (wish.new or wish.recreate)
+                seen = self.look(link, wish.settings.container, verify=verify, first=True)
                 stack.callback(seen.ways.close)
                 seen.ways.check()
-            server, reused = self._carried_out(link, seen)
+            plan = again.plan(seen.probe) if again else self._decide(seen)
+            server, reused = self._carried_out(link, seen, plan)
             yield server, reused, seen.ways
 
-    def _carried_out(self, link: Link, seen: Seen) -> tuple[Server, bool]:
-        plan = self._decide(seen)
+    def _again(self, link: Link) -> AbstractContextManager[Again]:
+        """The container of ours that is there, set aside for another in its place."""
+        from remotenb.recreate import in_its_place  # noqa: PLC0415  what connect needs only here
+
+        settings = self.wish.settings
+        with self.report.step(f"looking for your container on {link.host.name}"):
+            probe = look_around(link, engine=settings.engine, enter=False)
+        machine = Machine(link.host, settings, link, probe, self.report)
+        return in_its_place(machine, self.wish, self.people)
+
+    def _carried_out(self, link: Link, seen: Seen, plan: Plan) -> tuple[Server, bool]:
         match plan:
             case Reuse(server, others):
                 caveats.of_server(self.report, self.wish, server, others)
@@ -120,7 +133,8 @@ class Find:
                 caveats.of_its_end(self.report, spec.engine, link.host.name)
                 return started
             case Refuse(ImageMissing() as error):
-                return self._carried_out(link, self._with_image(link, seen, error))
+                seen = self._with_image(link, seen, error)
+                return self._carried_out(link, seen, self._decide(seen))
             case Refuse(JupyterMissing() as error):
                 container = bare(error, seen.probe, self.wish.settings)
                 agree(error, self.wish.settings, self.people)

@@ -62,7 +62,7 @@ dead sshd must be noticed before it swallows much of what Jupyter writes."""
 
 _REMOVE = f"""
 made=$($ENGINE ps -aq --filter "label={LABEL_LAUNCH}=$2")
-[ -z "$made" ] || {{ $ENGINE rm -f $made >/dev/null; rm -rf "$3"; }}
+[ -z "$made" ] || {{ $ENGINE rm -f $made >/dev/null; rm -rf "$3" "${{3:+$3.json}}"; }}
 """
 HOW_IT_IS = "{{.State.Status}}, exit code {{.State.ExitCode}}, restarted {{.RestartCount}}"
 _STOP = '$ENGINE stop -t 2 "$1" >/dev/null'
@@ -115,6 +115,7 @@ class Launcher:
                 FOLDERS="" if existing else "\n".join(mount.source for mount in spec.mounts),
                 ENGINE=shlex.join(spec.engine.argv),
                 INSTALLING="yes" if plan.install else "",
+                SETTINGS=spec.settings,
             )
             if done.code != 0:
                 raise why_not_started(
@@ -243,8 +244,9 @@ class Launcher:
             undo = _REMOVE
             if existing is not None:
                 undo = "" if existing.running else _STOP
+            state = "" if plan.again else spec.state_dir
             try:
-                self.link.script(undo, spec.name, launch, spec.state_dir, timeout=30, ENGINE=engine)
+                self.link.script(undo, spec.name, launch, state, timeout=30, ENGINE=engine)
             except RemotenbError as also:
                 logger.warning("could not take away container %s: %s", spec.name, also)
             raise

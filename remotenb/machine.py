@@ -136,7 +136,7 @@ class Machine:
         """Remove the state folder of a container of ours that was removed."""
         if made_here(container) and container.ownership == "mine":
             folder = state_dir(self.probe.home, container.name)
-            self.link.script('rm -rf -- "$1"', folder, timeout=20)
+            self.link.script('rm -rf -- "$1" "$1.json"', folder, timeout=20)
 
     def _named(self, name: str, *, others: bool) -> Container:
         container = next((one for one in self.containers if named(one, name)), None)

@@ -24,7 +24,7 @@ from remotenb.errors import (
 )
 from remotenb.reach import named
 from remotenb.required import absent, image_id, named_in_full, require_engine, require_image
-from remotenb.spec import container_name, container_spec, short_ref
+from remotenb.spec import container_name, container_spec, of_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,15 +121,7 @@ def _closed_ones(servers: list[Server], wish: Wish) -> list[Server]:
 def _wanted(server: Server, wish: Wish, wanted_id: str | None) -> bool:
     if wish.settings.engine in {"docker", "podman"} and server.container is None:
         return False
-    return not wish.image_demanded or _of_image(server.container, wish.settings.image, wanted_id)
-
-
-def _of_image(container: Container | None, image: str | None, wanted_id: str | None) -> bool:
-    if container is None or image is None:
-        return False
-    return short_ref(container.image) == short_ref(image) or (
-        wanted_id is not None and container.image_id == wanted_id
-    )
+    return not wish.image_demanded or of_image(server.container, wish.settings.image, wanted_id)
 
 
 def _preference(
@@ -140,7 +132,7 @@ def _preference(
         place = 4
     elif container.labels.get(LABEL_NAME) == container_name(probe, wish):
         place = 0
-    elif _of_image(container, wish.settings.image, wanted_id):
+    elif of_image(container, wish.settings.image, wanted_id):
         place = 1
     else:
         place = 2 if container.ownership == "mine" else 3
@@ -211,7 +203,7 @@ def _start(probe: Probe, wish: Wish, wanted_id: str | None) -> Plan:
         for c in probe.containers
         if c.running
         and c.ownership == "mine"
-        and _of_image(c, settings.image, wanted_id)
+        and of_image(c, settings.image, wanted_id)
         and LABEL_NAME not in c.labels
         and c.scan
         and c.scan.jupyter
@@ -232,7 +224,7 @@ def _ours(probe: Probe, wish: Wish, wanted_id: str | None) -> Container | None:
         for c in probe.containers
         if notebook_of_ours(c)
         and c.ownership == "mine"
-        and (wish.settings.image is None or _of_image(c, wish.settings.image, wanted_id))
+        and (wish.settings.image is None or of_image(c, wish.settings.image, wanted_id))
     ]
     running = [c for c in ours if c.running]
     if running:

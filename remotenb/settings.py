@@ -70,6 +70,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(parse_port(port) for port in self.ports)
 
 
+OF_A_CONTAINER = (
+    *("image", "container_user", "runtime", "volumes", "network", "ports", "env", "ipc"),
+    *("shm_size", "ulimits", "run_args", "root_dir"),
+)
+"""What a container is made by and keeps; its name and its GPUs are told by its engine."""
+
+
+def record(settings: Settings) -> str:
+    """What a container is made by, for :func:`recorded`."""
+    kept = {name: getattr(settings, name) for name in OF_A_CONTAINER}
+    return msgspec.json.encode(kept).decode()
+
+
+def recorded(text: bytes, now: Settings) -> Settings | None:
+    """``now``, but what a container is made by as it was; None for what is no such record."""
+    try:
+        before = msgspec.json.decode(text, type=Settings)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    kept = {name: getattr(before, name) for name in OF_A_CONTAINER}
+    return msgspec.structs.replace(now, **kept)
+
+
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 _LISTS = {"volumes", "ports", "env", "ulimits", "run_args", "forwards"}
 _ONE_WORD = _FIELDS.keys() - _LISTS

@@ -14,7 +14,7 @@ from remotenb.decision import ContainerSpec, Identity
 from remotenb.engines.complaints import NO_CDI
 from remotenb.engines.docker import state_dir
 from remotenb.errors import GpuUnavailable, UsageError
-from remotenb.settings import GpuRequest, Settings, parse_gpus
+from remotenb.settings import GpuRequest, Settings, parse_gpus, record
 
 if TYPE_CHECKING:
     from remotenb.model import Container, EngineState, Gpu, Image, Probe
@@ -28,6 +28,10 @@ class Wish:
     new: bool = False
     image_demanded: bool = False
     """The image stands on the command line: no other image's server will do."""
+    recreate: bool = False
+    """The container that is there is to be made again."""
+    agreed: bool = False
+    """Whatever that costs."""
     for_new: tuple[str, ...] = ()
     """Options of the command line that say something of a new container alone."""
 
@@ -71,6 +75,15 @@ def same_image(image: Image, wanted: str | None) -> bool:
     )
 
 
+def of_image(container: Container | None, image: str | None, wanted_id: str | None) -> bool:
+    """Whether it was made of ``image``, whose id is ``wanted_id`` there."""
+    if container is None or image is None:
+        return False
+    return short_ref(container.image) == short_ref(image) or (
+        wanted_id is not None and container.image_id == wanted_id
+    )
+
+
 def short_ref(ref: str) -> str:
     """An image's name without what docker leaves away and podman says."""
     return re.sub(r"^(docker\.io/library|docker\.io|localhost)/", "", ref)
@@ -103,6 +116,7 @@ def container_spec(probe: Probe, wish: Wish, existing: Container | None = None) 
         runtime=settings.runtime,
         network=settings.network,
         ports=settings.published(),
+        settings="" if existing else record(settings),
         unconfined=engine.selinux and not any(m.relabel for m in settings.mounts()),
     )
 

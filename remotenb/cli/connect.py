@@ -18,7 +18,7 @@ from remotenb.background.hub import Hub
 from remotenb.cli import joining, machines, options, stopping
 from remotenb.cli.output import Terminal, reporter
 from remotenb.cli.people import people
-from remotenb.errors import RemotenbError
+from remotenb.errors import RemotenbError, UsageError
 from remotenb.report import Closed
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 @options.of_a_new_container
 @click.option("--port", type=int, metavar="P", help="The LOCAL port.  [the same for each notebook]")
 @click.option("--new", is_flag=True, help="Start one more, whatever runs.")
+@click.option("--recreate", is_flag=True, help="Make your container again, with these options.")
+@click.option("-y", "--yes", is_flag=True, help="With --recreate: whatever is lost by it.")
 @click.option("--engine", type=click.Choice(["auto", "docker", "podman", "host"]), help="[auto]")
 @click.option("--allow-open", is_flag=True, help="Take a server that has no token.")
 @click.option("--install-jupyter", is_flag=True, help="Where the image has no Jupyter.")
@@ -57,6 +59,8 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
     as_json: bool,
     no_browser: bool,
     new: bool,
+    recreate: bool,
+    yes: bool,
     detach: bool,
     forwards: tuple[int, ...],
     config_file: str | None,
@@ -72,6 +76,8 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
     Ctrl-C closes the tunnel; the notebook goes on, and the same command finds it again.
     """
     start = time.monotonic()
+    if new and recreate:
+        raise UsageError("--new starts one more, --recreate none", hint="leave one of them out")
     stopping.stop_like_ctrl_c()
     options.set_up_logging(verbose)
     in_background = background.wanted()
@@ -88,7 +94,8 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
         "browser": False if no_browser else None,
     }
     settings = options.settings(options.load_config(config_file), host, chosen)
-    connect = _planned(host, settings, report, chosen, new=new, as_json=as_json)
+    wished = {"new": new, "recreate": recreate, "agreed": yes}
+    connect = _planned(host, settings, report, chosen, as_json=as_json, **wished)
     with ExitStack() as turn:
         turn.enter_context(state.opening(connect.host.login))
         if file := joining.find(connect):
@@ -99,14 +106,14 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
             return hold(connect, session, inner, started=start, in_background=in_background)
 
 
-def _planned(  # noqa: PLR0913  what the options say, taken apart
+def _planned(
     host: str,
     settings: Settings,
     report: Reporter,
     chosen: Mapping[str, object],
     *,
-    new: bool,
     as_json: bool,
+    **wished: bool,
 ) -> Connect:
     memory.settle()  # before there are threads
     target = machines.resolved(host, settings)
@@ -116,7 +123,8 @@ def _planned(  # noqa: PLR0913  what the options say, taken apart
 
     given = {"--gpus": chosen["gpus"], "--volume": chosen["volumes"]}
     for_new = tuple(option for option, value in given.items() if value)
-    wish = Wish(settings, new, chosen["image"] is not None, for_new)
+    demanded = chosen["image"] is not None
+    wish = Wish(settings, image_demanded=demanded, for_new=for_new, **wished)
     return Connect(target, wish, report, people(as_json=as_json), dialled)
 
 

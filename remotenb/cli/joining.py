@@ -10,12 +10,14 @@ from remotenb.background import sessions
 from remotenb.background.detach import PARTING
 from remotenb.cli import stopping
 from remotenb.cli.output import Terminal, emit
-from remotenb.errors import LocalError, RemotenbError
+from remotenb.errors import LocalError, RemotenbError, UsageError
 from remotenb.presence import Presence
 from remotenb.report import Closed, error_of, event_of
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     from remotenb.background.asking import Facts
     from remotenb.background.state import SessionFile
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
 
 def find(connect: Connect) -> SessionFile | None:
-    """The live session that would be the same; None where a second one is wanted."""
+    """The live session that would be the same; None where a second one is wanted.
+
+    Raises :class:`UsageError` where its container is to be made again, under its feet.
+    """
     wish = connect.wish
     if wish.new:
         return None
@@ -34,9 +39,21 @@ def find(connect: Connect) -> SessionFile | None:
         same &= wish.settings.container in {None, file.container}
         same &= wish.settings.port in {None, file.local_port}
         same &= not wish.image_demanded or wish.settings.image == file.image
+        if same and wish.recreate:
+            if connect.dialled:
+                connect.dialled.add_done_callback(_hang_up)
+            raise UsageError(
+                f"a session of this laptop is open at {file.container or file.host}",
+                hint=f"remotenb disconnect {file.host}, then the same command again",
+            )
         if same:
             return file
     return None
+
+
+def _hang_up(dialled: Future[socket.socket]) -> None:
+    if not dialled.exception():
+        dialled.result().close()
 
 
 def join(

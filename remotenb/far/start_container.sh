@@ -1,13 +1,13 @@
 # Makes a container and starts it; without parameters, starts the one of that NAME again.
 # In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), INSTALLING (not empty: Jupyter comes later),
-# CHOSEN (the label that says who has which GPUs, if they were chosen for being idle), and what
-# make_container.sh wants, which stands before this; the parameters are the command that creates the container.
+# CHOSEN (the label that says who has which GPUs, if they were chosen for being idle), SETTINGS (what it
+# is made by, kept for another such), and what make_container.sh wants, which stands before this; the parameters are the command that creates the container.
 # What fails leaves nothing behind, nor does a laptop that is gone: then writing fails.
 
 made=
 undo() {
     [ -z "$id" ] || $ENGINE rm -f "$id" >/dev/null 2>&1
-    [ -z "$made" ] || rm -rf "$STATE"
+    [ -z "$made" ] || rm -rf "$STATE" "$STATE.json"
     exit 1
 }
 trap '' PIPE
@@ -26,6 +26,8 @@ if [ $# -gt 0 ]; then
     # a container of this name that ran as root left a cookie secret that only root can read
     [ -z "$PASSWD" ] || find "$STATE/rt" -mindepth 1 ! -user "$(id -u)" -exec rm -rf {} +
     make_container "$@"
+    # not where what runs in the container could write: by this another one is made
+    printf '%s\n' "$SETTINGS" | cat >"$STATE.json" || undo
 fi
 # what an earlier life of it left would be taken for this one's
 [ "$($ENGINE inspect -f '{{.State.Running}}' "$NAME")" = true ] || rm -f "$STATE"/rt/*server-*.json

@@ -130,6 +130,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.find",
         "remotenb.keep",
         "remotenb.presence",
+        "remotenb.recreate",
         "remotenb.lasting",
         "remotenb.session",
         "remotenb.embedded",
