@@ -124,13 +124,15 @@ def _join(machine: Machine, command: tuple[str, ...], name: str | None, *, remov
     from remotenb.cli import terminal  # noqa: PLC0415  paramiko
 
     term = terminal.kind()
-    asked = ("--interactive", *(("--tty",) if term else ()), *(("--rm",) if remove else ()))
+    kind = ("--tty", *(() if "TERM" in machine.settings.env else (f"--env=TERM={term}",)))
+    asked = ("--interactive", *(kind if term else ()), *(("--rm",) if remove else ()))
     spec = run.spec_of_run(machine, name=name, options=asked)
+    feed = terminal.Feed()
     while True:
         made = run.make(machine, spec, command)
         begun = run.begin(machine, spec, made, term=term, size=terminal.size())
         withheld = terminal.Withheld(wanted=True)
-        code = terminal.join(begun, terminal=bool(term), withheld=withheld)
+        code = terminal.join(begun, terminal=bool(term), withheld=withheld, feed=feed)
         if not (code and withheld.said and run.never_started(machine, spec, made)):
             (sys.stdout if term else sys.stderr).buffer.write(withheld.said)
             return code

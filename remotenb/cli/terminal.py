@@ -7,10 +7,12 @@ import os
 import re
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from paramiko import SSHException
+
+from remotenb.modes import Modes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,33 +77,103 @@ class Withheld:
         return any(head[: len(one)] == one[: len(head)] for one in (*self.BEGINNINGS, *log))
 
 
-def join(execution: Execution, *, terminal: bool, withheld: Withheld | None = None) -> int:
+class Feed:
+    """Our stdin, for one command after another: what a read has taken it cannot give back."""
+
+    def __init__(self) -> None:
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._changed = threading.Condition()
+        self._channel: Channel | None = None
+        self._withheld: Sequence[Withheld] = ()
+        self._ended = False
+
+    @contextmanager
+    def into(self, channel: Channel, *withheld: Withheld) -> Iterator[None]:
+        """Meanwhile it goes there, of which those are told; what comes later waits for the next."""
+        with self._changed:
+            self._channel, self._withheld = channel, withheld
+            self._changed.notify()
+        if self._ended:
+            _send(channel, b"")
+        elif not self._thread.is_alive():
+            self._thread.start()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._channel = None
+
+    def _run(self) -> None:
+        data = b"-"
+        while data:
+            try:
+                data = _read()
+            except OSError:
+                data = b""
+            with self._changed:
+                self._ended = not data
+                self._changed.wait_for(lambda: self._channel)
+                channel = self._channel
+                for one in self._withheld if data else ():
+                    one.given = True
+            if channel:
+                _send(channel, data)
+
+
+def _send(channel: Channel, data: bytes) -> None:
+    """Give it ``data``, or the end where there is none."""
+    with suppress(OSError, SSHException):  # it has ended, which shows in its output
+        if data:
+            channel.sendall(data)
+        else:
+            channel.shutdown_write()
+
+
+def join(
+    execution: Execution,
+    *,
+    terminal: bool,
+    withheld: Withheld | None = None,
+    feed: Feed | None = None,
+) -> int:
     """Carry bytes both ways until the command ends; its exit code. Raises :class:`LinkLost`.
 
-    A ``terminal`` hands on every key and its size, and is as it was afterwards.
+    A ``terminal`` hands on every key and its size, and is as it was afterwards. Who joins one
+    command after another gives them the same ``feed``.
     """
-    withheld = withheld or Withheld()
-    if not terminal:
-        return _carry(execution, Withheld(), withheld)
+    out, err = Withheld(), withheld or Withheld()
+    if terminal:  # its stderr comes with its stdout
+        out, err = err, out
+    modes = Modes()
+    with (feed or Feed()).into(execution.channel, out, err):
+        if not terminal:
+            return _carry(execution, out, err, modes)
+        return _on_terminal(execution, out, err, modes)
+
+
+def _on_terminal(execution: Execution, out: Withheld, err: Withheld, modes: Modes) -> int:
     ended = threading.Event()
     follow = threading.Thread(target=_follow_size, args=(execution.channel, ended), daemon=True)
     follow.start()
-    try:
-        with raw():  # its stderr comes with its stdout
-            return _carry(execution, withheld, Withheld())
-    finally:
-        ended.set()
+    with raw():
+        try:
+            return _carry(execution, out, err, modes)
+        finally:
+            ended.set()
+            with suppress(OSError):
+                _write(1, modes.undo())
 
 
-def _carry(execution: Execution, out: Withheld, err: Withheld) -> int:
+def _carry(execution: Execution, out: Withheld, err: Withheld, modes: Modes) -> int:
     channel = execution.channel
     errors = threading.Thread(target=_errors, args=(channel, err), daemon=True)
     errors.start()
-    threading.Thread(target=_feed, args=(channel, (out, err)), daemon=True).start()
     try:
         data = execution.first or channel.recv(BLOCK)
         while data:
-            _write(1, out.sift(data))
+            shown = out.sift(data)
+            modes.see(shown)
+            _write(1, shown)
             data = channel.recv(BLOCK)
     except OSError as error:  # as with: remotenb exec ... | head
         if error.errno not in _NOBODY_READS:
@@ -109,17 +181,6 @@ def _carry(execution: Execution, out: Withheld, err: Withheld) -> int:
         return EXIT_PIPE_CLOSED
     errors.join()
     return execution.code()
-
-
-def _feed(channel: Channel, withheld: Sequence[Withheld]) -> None:
-    try:
-        while data := _read():
-            for one in withheld:
-                one.given = True
-            channel.sendall(data)
-        channel.shutdown_write()
-    except (OSError, SSHException):
-        return  # it has ended, which shows in its output
 
 
 def _errors(channel: Channel, withheld: Withheld) -> None:

@@ -23,7 +23,11 @@ case $WHO in root | 0 | root:* | 0:*) home=1 ;; esac  # else root's files would 
 tty=
 [ -z "$TERMINAL" ] || tty=1
 
+# An engine sets the terminal's size once the command runs, which may have asked for it before.
+size=$([ -z "$tty" ] || stty size 2>/dev/null)
+
 begin() {
     exec $ENGINE exec -i ${tty:+-t -e "TERM=$TERMINAL"} ${WHO:+-u "$WHO"} ${home:+-e HOME=/root} "$ID" \
-        sh -c 'mark=$1; shift; export REMOTENB_EXEC="$mark-$$"; exec "$@"' sh "$MARKER" "$@"
+        sh -c '[ -z "$2" ] || stty rows "${2% *}" cols "${2#* }" 2>/dev/null
+            export REMOTENB_EXEC="$1-$$"; shift 2; exec "$@"' sh "$MARKER" "$size" "$@"
 }

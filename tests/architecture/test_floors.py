@@ -44,6 +44,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.settings",
         "remotenb.spec",
         "remotenb.lacking",
+        "remotenb.modes",
         "remotenb.plan",
         "remotenb.reach",
         "remotenb.required",
