@@ -155,7 +155,7 @@ def _reject_unreachable(found: Iterable[Found], wish: Wish, wanted_id: str | Non
     """A server that runs but cannot be reached must be said before a second one is started."""
     for one in found:
         mine = one.container is None or one.container.ownership != "other"
-        wanted = not wish.image_demanded or _of_image(one.container, wish.settings.image, wanted_id)
+        wanted = not wish.image_demanded or of_image(one.container, wish.settings.image, wanted_id)
         if one.obstacle and one.file.alive and mine and wanted and not wish.new:
             raise _unreachable(one)
 
