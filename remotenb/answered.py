@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from remotenb.engines.docker import LABEL_GPUS
 from remotenb.model import Container, EngineState, Image, Ownership, Published, Scan
+from remotenb.reference import is_partial
 from remotenb.scan import parse_scan
 from remotenb.text import one_line, plain
 
@@ -264,7 +265,8 @@ def _images(engine: EngineState, output: Output) -> Iterator[Image]:
         if repository and repository != "<none>":
             ref = plain(f"{repository}:{tag}" if tag != "<none>" else repository)
             id_ = _with_algorithm(str(row.get("ID", "")))
-            yield Image(ref, id_, plain(str(row.get("Size", ""))), engine)
+            if not is_partial(repository):
+                yield Image(ref, id_, plain(str(row.get("Size", ""))), engine)
 
 
 def _decode(text: object) -> bytes:

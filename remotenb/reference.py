@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DOCKER_HUB = "docker.io"
 NGC = "nvcr.io"
+PARTIAL = "remotenb/partial"
+"""The name of images that only hold layers until the whole image of a push is there."""
 
 FRAMEWORKS = {
     "jax": "-py3",
@@ -43,6 +45,14 @@ _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{1
 _ID = re.compile(r"[a-f0-9]{64}")
 _RELEASE = re.compile(r"[0-9]{2}\.[0-9]{2}")
 _NAME_LIMIT = 255
+
+
+_PARTIAL = re.compile(rf"(?:docker\.io/|localhost/)?{PARTIAL}(?::.*)?")
+
+
+def is_partial(ref: str) -> bool:
+    """Whether an image of this name only holds layers, and is for nothing."""
+    return _PARTIAL.fullmatch(ref) is not None
 
 
 @dataclass(frozen=True, slots=True)

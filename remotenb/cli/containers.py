@@ -17,7 +17,7 @@ from remotenb.text import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from remotenb.machine import Machine
+    from remotenb.leftovers import Leftover
     from remotenb.model import Container
 
 COLUMNS = ("name", "image", "status", "gpus", "owner", "notebook")
@@ -138,58 +138,38 @@ def prune(*, host: str, yes: bool, as_json: bool, **where: str | int | None) -> 
     without a name, and what an interrupted push brought.
     """
     with on_machine(host, where, as_json=as_json) as machine:
+        from remotenb import leftovers  # noqa: PLC0415  see on_machine
+
         stopped = [
             one
             for one in machine.containers
             if one.ownership == "mine" and made_here(one) and not one.running
         ]
-        images = _leftovers(machine)
+        left = leftovers.find(machine)
         if not as_json:
-            _show_what_goes(stopped, machine.sizes(stopped), images)
+            _show_what_goes(stopped, machine.sizes(stopped), left)
         person = people(as_json=as_json)
-        question = f"Remove these {len(stopped) + len(images)} (yes/no)? "
-        if (stopped or images) and not yes and not (person and person.agree(question)):
+        question = f"Remove these {len(stopped) + len(left)} (yes/no)? "
+        if (stopped or left) and not yes and not (person and person.agree(question)):
             raise UsageError("nothing was removed", hint="--yes removes them without a question")
         for one in stopped:
             machine.run("rm", one.id, of=one)
             machine.forget(one)
             done("removed", one.name, as_json=as_json, host=host)
-        for image in images:
-            machine.run("rmi", image)
-            done("removed", image, as_json=as_json, host=host)
-    if not stopped and not images and not as_json:
+        for thing in left:
+            leftovers.remove(machine, thing)
+            done("removed", thing.name, as_json=as_json, host=host)
+    if not stopped and not left and not as_json:
         click.echo(f"no stopped container of yours on {host}", err=True)
     return 0
 
 
-def _leftovers(machine: Machine) -> dict[str, str]:
-    """Images that nobody named, and their sizes: of commits, and of one's own pushes."""
-    from remotenb.commit import LABEL_COMMITTED  # noqa: PLC0415  see on_machine
-    from remotenb.transfer.archive import PARTIAL  # noqa: PLC0415
-
-    unnamed = ("--filter=dangling=true", f"--filter=label={LABEL_COMMITTED}")
-    said = machine.run("images", "--format", "{{.ID}}\t{{.Size}}", *unnamed)
-    dangling = dict(line.split("\t", 1) for line in said.splitlines() if "\t" in line)
-    mine = machine.link.script(_PUSHES, timeout=20).out.decode("utf-8", "replace").split()
-    begun = tuple(f"{PARTIAL}:{key}" for key in mine)
-    return dangling | {one.ref: one.size for one in machine.images if one.ref.startswith(begun)}
-
-
-_PUSHES = """
-me=$(id -u)
-for base in "$HOME/.local/state/remotenb/transfer" "/var/tmp/remotenb-$me" "/tmp/remotenb-$me"; do
-    ls "$base" 2>/dev/null
-done
-exit 0
-"""
-"""Where transfer_folder.sh keeps what arrived of an image, in a folder of the image's key."""
-
-
 def _show_what_goes(
-    stopped: Sequence[Container], sizes: Mapping[str, int], images: Mapping[str, str]
+    stopped: Sequence[Container], sizes: Mapping[str, int], left: Sequence[Leftover]
 ) -> None:
     for one in stopped:
         words = (one.name, one.image, one.status, size(sizes.get(one.id, 0)))
         click.echo("  " + plain("  ".join(words)), err=True)
-    for image, image_size in images.items():
-        click.echo(f"  image {plain(image)}  {plain(image_size)}", err=True)
+    for thing in left:
+        much = thing.size if isinstance(thing.size, str) else size(thing.size)
+        click.echo(plain(f"  {thing.kind} {thing.name}  {much}"), err=True)

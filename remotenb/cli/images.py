@@ -24,19 +24,21 @@ COLUMNS = ("image", "size", "id")
 def images(*, host: str, as_json: bool, **where: str | int | None) -> int:
     """The images on HOST: what a container can be started from."""
     with on_machine(host, where, as_json=as_json) as machine:
+        free = _free(machine)
+        main = machine.probe.engine.name
         rows = [
             {
                 "image": one.ref,
                 "size": one.size,
                 "id": one.id.removeprefix("sha256:")[:12],
                 "engine": one.engine.name,
+                "free": free if one.engine.name == main else None,
             }
             for one in machine.images
         ]
-        free = None if as_json else _free(machine)
         columns = COLUMNS if not machine.probe.others else (*COLUMNS, "engine")
     tables.show(rows, columns, as_json=as_json, none=f"there is no image on {host}")
-    if free is not None:
+    if free is not None and not as_json:
         click.echo(f"{size(free)} free for images on {host}", err=True)
     return 0
 

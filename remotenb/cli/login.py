@@ -14,6 +14,7 @@ from remotenb.errors import RegistryUnreachable, UsageError
 from remotenb.model import RegistryLogin
 from remotenb.reference import NGC, parse
 from remotenb.secret import Secret
+from remotenb.text import plain
 
 if TYPE_CHECKING:
     from remotenb.cli.people import Person
@@ -51,9 +52,13 @@ def login(  # noqa: PLR0913  one parameter for each option
     report, person = reporter(as_json=as_json), people(as_json=as_json)
     made = _login(registry, user, person, from_stdin=password_stdin)
     with report.step(f"asking {registry}"):
-        check(registry, made, report)
+        proved = check(registry, made, report)
     Credentials(person, report.warning).keep(logins.entry(registry), logins.packed(made))
-    return done("logged in", registry, as_json=as_json, host=host, user=made.user)
+    facts = {"host": host, "user": made.user, "proved": proved}
+    if not (proved or as_json):
+        click.echo(f"kept, but not proved: the key of {plain(made.user)} for {registry}", err=True)
+        return 0
+    return done("logged in", registry, as_json=as_json, **facts)
 
 
 @click.command("logout", short_help="Forget the key for a registry of images.")
@@ -82,16 +87,21 @@ def ask(registry: str, user: str | None, person: Person) -> RegistryLogin:
     return _made(registry, who, key)
 
 
-def check(registry: str, login: RegistryLogin, report: Reporter) -> None:
-    """Ask the registry, if this laptop reaches it; raises :class:`LoginRefused`."""
+def check(registry: str, login: RegistryLogin, report: Reporter) -> bool:
+    """Ask the registry; False if this laptop does not reach it. Raises :class:`LoginRefused`.
+
+    That is no error: the machine may reach what this laptop does not.
+    """
     from remotenb.registry.client import Registry  # noqa: PLC0415  httpx: 130 ms
 
     try:
         with Registry(registry, login) as client:
             client.check_login()
     except RegistryUnreachable as error:
-        hint = "the first pull will tell whether the key is right"
+        hint = "nothing has proved the key: the first pull will tell whether it is right"
         report.warning("login_unchecked", error.message, hint)
+        return False
+    return True
 
 
 def _login(

@@ -75,9 +75,14 @@ def pull_as_known(machine: Machine, name: Reference, *, as_json: bool) -> Pullin
             raise
         machine.report.warning("login_needed", error.message, "or Ctrl-C, and check the name")
     login = logging_in.ask(name.registry, None, person)
-    logging_in.check(name.registry, login, machine.report)
-    credentials.proven(logins.entry(name.registry), logins.packed(login))
-    return _pull(machine, name, login, as_json=as_json)
+    entry, secret = logins.entry(name.registry), logins.packed(login)
+    proved = logging_in.check(name.registry, login, machine.report)
+    if proved:
+        credentials.proven(entry, secret)
+    pulled = _pull(machine, name, login, as_json=as_json)
+    if not proved:  # the pull was the proof
+        credentials.proven(entry, secret)
+    return pulled
 
 
 def _pull(

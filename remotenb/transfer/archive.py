@@ -16,7 +16,7 @@ from tarfile import BLOCKSIZE, GNU_FORMAT, TarInfo
 from typing import TYPE_CHECKING, Any
 
 from remotenb.errors import ArchiveUnusable, UsageError
-from remotenb.reference import parse, wanted
+from remotenb.reference import PARTIAL, parse, wanted
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from remotenb.transfer.parts import Piece
 
-PARTIAL = "remotenb/partial"
-"""The name of images that only hold layers until the whole image is there."""
+LABEL_PARTIAL = "remotenb.partial"
+"""On an image that only holds layers: whose push it is a part of."""
 
 PODMANS = "localhost/"
 """Where podman puts what has no registry."""
@@ -186,12 +186,13 @@ def partials(refs: Iterable[str], key: str) -> set[str]:
     return {ref for ref in refs if name.fullmatch(ref)}
 
 
-def partial_config(config: bytes, count: int) -> bytes:
+def partial_config(config: bytes, count: int, user: str) -> bytes:
     """The configuration of an image that holds the lowest ``count`` layers, and is for nothing."""
     members = _object(config, "the image's configuration")
     kept = {name: members[name] for name in ("architecture", "os", "variant") if name in members}
     rootfs = {"type": "layers", "diff_ids": diff_ids(config)[:count]}
-    return json.dumps({**kept, "config": {}, "rootfs": rootfs}).encode()
+    labels = {"Labels": {LABEL_PARTIAL: user}}
+    return json.dumps({**kept, "config": labels, "rootfs": rootfs}).encode()
 
 
 def written(config: bytes, ref: str, present: Sequence[Layer]) -> Iterator[bytes | Layer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import shutil
@@ -71,6 +72,8 @@ def opened(file: Path) -> Iterator[tuple[IO[bytes], Index]]:
             hint = "save it again"
             raise ArchiveUnusable(f"{file.name} is damaged: {error}", hint=hint) from None
         except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise _no_room(f"to unpack {file.name}") from None
             why = one_line(error.strerror or str(error))
             raise LaptopRefused(f"cannot read {file}: {why}", hint="check the path") from None
         yield archive, index
@@ -123,11 +126,20 @@ def saved(engine: tuple[str, ...], ref: str) -> Iterator[Path]:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise LaptopRefused(f"{engine[0]} save failed: {one_line(str(error))}") from None
+        if done.returncode and b"no space left" in done.stderr.lower():
+            raise _no_room(f"to save {ref}")
         if done.returncode:
             raise ImageMissing(
                 f"this laptop's engine: {one_line(done.stderr)}", hint="docker images shows them"
             )
         yield file
+
+
+def _no_room(what: str) -> LaptopRefused:
+    return LaptopRefused(
+        f"there is no room in {tempfile.gettempdir()} of this laptop {what}",
+        hint="make room there, or name a folder of another disk with TMPDIR; nothing was sent",
+    )
 
 
 def digest_of(file: Path) -> str:

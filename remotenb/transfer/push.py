@@ -23,7 +23,8 @@ from remotenb.errors import (
     ProtocolFailed,
     TransferTaken,
 )
-from remotenb.transfer.archive import PARTIAL, diff_ids, partial_config, partials, written
+from remotenb.reference import PARTIAL
+from remotenb.transfer.archive import diff_ids, partial_config, partials, written
 from remotenb.transfer.blocks import Pace, Ranges, packed
 from remotenb.transfer.parts import batches, held, part_name
 from remotenb.transfer.store import Folder, Store
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from remotenb.transfer.blocks import Shown
     from remotenb.transfer.source import Source
 
-BATCH = 256 << 20
-"""Bytes that are loaded at a time, at least: each load costs the engine a moment."""
+BATCH = 128 << 20
+"""Bytes that are loaded at a time, at least: each load costs the engine a moment, and what is
+loaded while the next batch is sent is not waited for at the end."""
 
 
 @dataclass(slots=True)
@@ -219,7 +221,8 @@ class Push:
         last = upto == len(self._contents.layers)
         config, name = self._contents.config, self._partial()
         if not last:
-            config, name = partial_config(config, upto), f"{name}-{upto}"
+            user = self._target.machine.probe.user
+            config, name = partial_config(config, upto, user), f"{name}-{upto}"
         try:
             store.load(folder.path, written(config, name, group), pieces)
         except LayerDamaged:
@@ -236,6 +239,8 @@ class Push:
                 f"another push of {self._ref} to {store.host} goes on",
                 hint="let it end; this one is not needed",
             )
+        if layer.raw and not self._whole:
+            return  # docker holds it against the same digest
         if layer.digest and store.digest(folder.path, there.pieces) != layer.digest:
             store.discard(folder.path, there.pieces)
             raise self._damaged(layer, store.host)

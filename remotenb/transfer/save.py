@@ -33,10 +33,14 @@ def save(source: Source, file: Path, ref: str, shown: Shown) -> str:
         beside.write_text(f"{digest}  {file.name}\n", encoding="utf-8")
         part.replace(file)
     except OSError as error:
-        hint = "the same command goes on where this one stopped"
-        if error.errno == errno.ENOSPC:
-            raise LaptopRefused(f"the disk of {file} is full", hint=hint) from None
-        raise LaptopRefused(f"cannot write {file}: {error.strerror}", hint=hint) from None
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise LaptopRefused(
+                f"the disk of {file} is full",
+                hint="make room there: the same command goes on where this one stopped",
+            ) from None
+        why = (error.strerror or str(error)).lower()
+        hint = "name another folder: there is nothing of it yet"
+        raise LaptopRefused(f"cannot write {file}: {why}", hint=hint) from None
     return digest
 
 

@@ -133,6 +133,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "remotenb.presence",
         "remotenb.recreate",
         "remotenb.lasting",
+        "remotenb.leftovers",
         "remotenb.session",
         "remotenb.embedded",
         "remotenb.transfer.*",

@@ -13,6 +13,7 @@ from tests.rig.failures import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.laptop import Event, Laptop
     from tests.rig.box import Box
@@ -127,6 +128,7 @@ def host_jupyter(box: Box) -> Iterator[None]:
 
 
 SECOND_DOCKER = "/run/second-docker.sock"
+SECOND_DISK = "/var/lib/docker/second"
 _START_DOCKER = """
 socket=$1 program=$2 && shift 2
 mkdir -p /var/lib/docker/second
@@ -140,9 +142,17 @@ exec $program --data-root /var/lib/docker/second --exec-root /run/second-docker 
 
 
 @contextmanager
-def second_docker(box: Box, *options: str, program: str = "dockerd") -> Iterator[None]:
-    """One more dockerd of the box, which bob's logins talk to: as if they were on another one."""
+def second_docker(
+    box: Box, *options: str, program: str = "dockerd", disk: str = ""
+) -> Iterator[None]:
+    """One more dockerd of the box, which bob's logins talk to: as if they were on another one.
+
+    ``disk`` is the size of its own disk, as ``20m``.
+    """
     address = f"unix://{SECOND_DOCKER}"
+    if disk:
+        box.run(["mkdir", "-p", SECOND_DISK])
+        box.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", SECOND_DISK])
     process = subprocess.Popen(
         box.enter(["sh", "-c", _START_DOCKER, "sh", SECOND_DOCKER, program, *options])
     )
@@ -155,4 +165,23 @@ def second_docker(box: Box, *options: str, program: str = "dockerd") -> Iterator
         box.run(["sh", "-c", "kill $(cat /run/second-docker.pid)"], check=False)
         process.wait(20)
         box.run(["ip", "link", "del", "docker1"], check=False)
-        box.run(["rm", "-rf", "/var/lib/docker/second"], timeout=120)
+        box.run(["umount", "-l", SECOND_DISK], check=False)
+        box.run(["rm", "-rf", SECOND_DISK], timeout=120)
+
+
+@contextmanager
+def small_disk(box: Box | None, place: Path) -> Iterator[None]:
+    """One MiB, of the box or of this machine, whose pages let 256 small files be."""
+
+    def run(*argv: str) -> None:
+        if box is not None:
+            box.run([*argv])
+        else:
+            subprocess.run(argv, check=True)
+
+    run("mkdir", str(place))
+    run("mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "tmpfs", str(place))
+    try:
+        yield
+    finally:
+        run("umount", str(place))

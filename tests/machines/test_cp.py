@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machines.conftest import LAB4, TINY, did, on, refused
+from tests.machines.conftest import LAB4, TINY, did, on, refused, small_disk
 from tests.rig.failures import until
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ODD = ["a b", "new\nline", "-rf", "ü", os.fsdecode(b"\xff\xfe"), "$(reboot)", "'\"", ":x"]
 BIG = 12_000_000
+MANY = 400
+LAPTOPS = ("LaptopRefused", 5)
 
 
 @pytest.fixture
@@ -125,14 +127,50 @@ def test_what_cannot_be_copied_is_one_line_and_nothing_half_done(
 
 def test_a_full_disk_is_said_before_anything_is_written(laptop: Laptop, box: Box) -> None:
     (laptop.home / "big").write_bytes(bytes(2_000_000))
-    box.run(["mkdir", "/home/alice/small"], user="alice")
-    box.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "tmpfs", "/home/alice/small"])
-    try:
+    with small_disk(box, Path("/home/alice/small")):
         error = refused(laptop, "cp", "gpu-box", str(laptop.home / "big"), ":small/", "--on-host")
         assert error["error"] == "DiskFull"
         assert box.run(["ls", "-A", "/home/alice/small"]).stdout == ""
-    finally:
-        box.run(["umount", "/home/alice/small"])
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_disk_that_fills_in_the_middle_keeps_what_is_whole_and_the_same_command_goes_on(
+    laptop: Laptop, box: Box, way: str
+) -> None:
+    many = laptop.home / "many"
+    many.mkdir()
+    for number in range(MANY):
+        (many / str(number)).write_text("x")
+    target = Path("/home/alice/small") if way == "up" else laptop.home / "small"
+    argv = ("cp", "gpu-box", str(many), ":small/", "--on-host")
+    if way == "down":
+        did(laptop, "cp", "gpu-box", str(many), ":", "--on-host")
+        argv = ("cp", "gpu-box", ":many", f"{target}/", "--on-host")
+    there = box.path(str(target)) if way == "up" else target
+    with small_disk(box if way == "up" else None, target):
+        error = refused(laptop, *argv)
+        assert (error["error"], error["code"]) == (("DiskFull", 4) if way == "up" else LAPTOPS)
+        assert "make room there" in error["hint"]
+        kept = {one.name for one in (there / "many").iterdir()}
+        assert 100 < len(kept) < MANY
+        assert not [one for one in kept if "remotenb-part" in one]
+        remount = ["mount", "-o", "remount,size=8m", str(target)]
+        box.run(remount) if way == "up" else subprocess.run(remount, check=True)
+        copied = did(laptop, *argv)
+        assert (copied["files"], copied["unchanged"]) == (MANY - len(kept), len(kept))
+
+
+def test_a_read_only_disk_is_one_line(laptop: Laptop, box: Box) -> None:
+    (laptop.home / "x").write_text("1")
+    box.write("/home/alice/x", "1", owner="alice")
+    with small_disk(box, Path("/home/alice/small")), small_disk(None, laptop.home / "small"):
+        box.run(["mount", "-o", "remount,ro", "/home/alice/small"])
+        subprocess.run(["mount", "-o", "remount,ro", laptop.home / "small"], check=True)
+        for argv in ((str(laptop.home / "x"), ":small/"), (":x", f"{laptop.home}/small/")):
+            error = refused(laptop, "cp", "gpu-box", *argv, "--on-host")
+            assert error["code"] == (4 if argv[1] == ":small/" else 5)
+            assert "read-only" in error["message"]
+            assert error["hint"] == "it is read-only there: choose another folder"
 
 
 def test_without_python_over_there_it_is_said_what_else_helps(laptop: Laptop, box: Box) -> None:

@@ -155,7 +155,8 @@ def test_a_login_is_proved_kept_on_the_laptop_and_nowhere_on_the_machine(
     assert wrong.returncode == 4
     assert json.loads(wrong.stdout)["error"] == "LoginRefused"
     right = log_in(laptop)
-    assert (right.returncode, json.loads(right.stdout)["user"]) == (0, USER)
+    said = json.loads(right.stdout)
+    assert (right.returncode, said["user"], said["proved"]) == (0, USER, True)
     registry.faults.rate = SLOW
     with half_way(laptop, SECRET) as pull:
         assert not [one for one in box.processes() if API_KEY in one]
@@ -277,3 +278,23 @@ def test_what_cannot_be_pulled_is_said_in_one_line_with_what_to_do(
     name, hint = complaint(CLARA)
     assert (name, f"remotenb push gpu-box {CLARA}" in hint) == ("RegistryUnreachable", True)
     assert refused(laptop, "login", "gpu-box")["error"] == "UsageError"
+
+
+def test_a_key_for_a_registry_that_the_laptop_does_not_reach_is_kept_and_said_to_be_unproved(
+    laptop: Laptop, box: Box, registry: Registry
+) -> None:
+    words = ("login", "gpu-box", "no.such.host", "-u", "me", "--password-stdin")
+    for argv in (on(laptop, *words), [*words, "-F", str(laptop.ssh_config)]):
+        command, key = laptop.argv(*argv), b"k3y\n"
+        done = subprocess.run(
+            command, check=True, capture_output=True, env=laptop.environment, input=key
+        )
+        assert "k3y" not in done.stdout.decode() + done.stderr.decode()
+        if "--json" in argv:
+            warning, said = map(json.loads, done.stdout.splitlines())
+            assert (warning["code"], said["proved"]) == ("login_unchecked", False)
+            assert "nothing has proved the key" in warning["hint"]
+        else:
+            assert b"kept, but not proved: the key of me for no.such.host" in done.stderr
+            assert b"logged in" not in done.stderr
+    assert "k3y" in (laptop.home / "keyring.json").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -27,7 +28,16 @@ from remotenb.ssh.link import open_link
 from remotenb.transfer.file import FileSource, opened
 from remotenb.transfer.push import Push
 from tests import fake_keyring
-from tests.machines.conftest import SECOND_DOCKER, did, on, refused, second_docker
+from tests.machines.conftest import (
+    SECOND_DISK,
+    SECOND_DOCKER,
+    did,
+    listed,
+    on,
+    refused,
+    second_docker,
+    small_disk,
+)
 from tests.rig import archive
 from tests.rig.failures import until
 from tests.rig.images import Layer
@@ -45,6 +55,7 @@ if TYPE_CHECKING:
     from tests.rig.registry import Registry
 
 MIB = 1 << 20
+TRANSFERS = "/home/alice/.local/state/remotenb/transfer"
 
 
 def layer(folder: Path, name: str, mib: float) -> Layer:
@@ -75,7 +86,7 @@ def ids(box: Box) -> dict[str, str]:
 
 def left(box: Box) -> str:
     """What lies in the folder of transfers."""
-    return box.run(["ls", "-A", "/home/alice/.local/state/remotenb/transfer"]).stdout
+    return box.run(["ls", "-A", TRANSFERS]).stdout
 
 
 def wire_bytes(interface: str) -> int:
@@ -103,7 +114,7 @@ def events(process: subprocess.Popen[bytes]) -> list[Event]:
 
 def arrived(box: Box) -> int:
     """Bytes of layers that lie on the box and are not loaded yet."""
-    script = "cat /home/alice/.local/state/remotenb/transfer/*/* 2>/dev/null | wc -c"
+    script = f"cat {TRANSFERS}/*/* 2>/dev/null | wc -c"
     return int(box.run(["sh", "-c", script]).stdout)
 
 
@@ -288,6 +299,47 @@ def test_a_disk_without_room_is_noticed_before_anything_is_sent(
     assert arrived(box) == 0
 
 
+def test_a_disk_that_fills_in_the_middle_of_a_push_is_one_line_and_it_goes_on_from_there(
+    lab: Lab, laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    file, image = saved(tmp_path, "team/work:1", layer(tmp_path, "a", 8), layer(tmp_path, "b", 8))
+    command = ("push", "gpu-box-far", "team/work:1", "--file", str(file))
+    box.run(["mkdir", "-p", TRANSFERS], user="alice")
+    box.run(["mount", "-t", "tmpfs", "-o", "size=20m,uid=1000", "tmpfs", TRANSFERS])
+    try:
+        lab.wire.set(rate=4e6)
+        process = pushing(laptop, *command)
+        until(partial(_more_than, box, 2 * MIB), "a part of it", seconds=40)
+        box.run(["sh", "-c", f"cat /dev/zero >{TRANSFERS}/another"], check=False)
+        *_, error = events(process)
+        assert (error["error"], error["code"]) == ("DiskFull", process.returncode)
+        assert error["hint"] == "make room; the same command goes on where this one stopped"
+        assert ids(box) == {}
+        box.run(["rm", f"{TRANSFERS}/another"])
+        lab.wire.reset()
+        done = did(laptop, *command)
+        assert done["sent"] < 15 * MIB
+        assert ids(box) == {"team/work:1": image}
+        assert left(box) == ""
+    finally:
+        box.run(["umount", "-l", TRANSFERS])
+
+
+def test_dockers_own_disk_that_fills_costs_no_byte_that_was_sent(
+    laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    file, _ = saved(tmp_path, "team/work:1", layer(tmp_path, "a", 12))
+    command = ("push", "gpu-box-bob", "team/work:1", "--file", str(file))
+    with second_docker(box, disk="20m"):
+        error = refused(laptop, *command)
+        assert (error["error"], error["code"]) == ("DiskFull", 4)
+        assert "docker system df" in error["hint"]
+        assert listed(laptop, "images", "gpu-box-bob") == []
+        box.run(["mount", "-o", "remount,size=80m", SECOND_DISK])
+        done = did(laptop, *command)
+        assert (done["event"], done["sent"]) == ("pushed", 0)
+
+
 def test_a_name_that_another_image_has_is_asked_about(
     laptop: Laptop, box: Box, tmp_path: Path
 ) -> None:
@@ -329,6 +381,32 @@ def test_an_image_is_saved_to_a_file_that_is_whole_or_not_there(
     with out.open("r+b") as stream:
         stream.write(b"x")
     assert "out.tar.sha256" in refused(laptop, "load", "gpu-box", str(out))["message"]
+
+
+def test_a_disk_of_the_laptop_that_is_full_is_one_line_and_what_is_there_is_gone_on_with(
+    laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    file, image = saved(tmp_path, "team/work:1", layer(tmp_path, "a", 3))
+    did(laptop, "load", "gpu-box", str(file))
+    small = tmp_path / "small"
+    with small_disk(None, small), small_disk(None, tmp_path / "tmp"):
+        save = ("save", "gpu-box", "team/work:1", "-o", str(small / "out.tar"))
+        error = refused(laptop, *save)
+        assert (error["error"], error["code"]) == ("LaptopRefused", 5)
+        assert "goes on where this one stopped" in error["hint"]
+        assert [one.name for one in small.iterdir()] == ["out.tar.part"]
+        laptop.variables["TMPDIR"] = str(tmp_path / "tmp")
+        packed = tmp_path / "image.tar.gz"
+        packed.write_bytes(gzip.compress(file.read_bytes(), 1))
+        error = refused(laptop, "load", "gpu-box", str(packed))
+        assert (error["error"], "TMPDIR" in error["hint"]) == ("LaptopRefused", True)
+        subprocess.run(["mount", "-o", "remount,size=20m", small], check=True)
+        did(laptop, *save)
+        box.docker("rmi", "team/work:1")
+        assert did(laptop, "load", "gpu-box", str(small / "out.tar"))["id"] == image
+        subprocess.run(["mount", "-o", "remount,ro", small], check=True)
+        error = refused(laptop, "save", "gpu-box", "team/work:1", "-o", str(small / "b.tar"))
+        assert ("read-only" in error["message"], error["code"]) == (True, 5)
 
 
 @pytest.fixture

@@ -105,7 +105,9 @@ def test_names_that_docker_would_refuse_are_refused_before_it_is_asked(
 def test_images_are_listed_and_removed_unless_a_container_needs_them(
     laptop: Laptop, box: Box
 ) -> None:
-    names = {row["image"] for row in listed(laptop, "images", "gpu-box")}
+    rows = listed(laptop, "images", "gpu-box")
+    assert all(row["free"] > 1 << 20 for row in rows)
+    names = {row["image"] for row in rows}
     assert {LAB4, TINY} <= names
     run(box, "mine")
     error = refused(laptop, "rmi", "gpu-box", TINY)
@@ -141,16 +143,23 @@ def test_only_stopped_containers_that_remotenb_made_are_pruned_and_only_when_tol
     box.docker("commit", change, "stopped")
     for name in ("alices", "bobs"):
         box.docker("tag", TINY, f"remotenb/partial:{name}-1")
-    box.run(["mkdir", "-p", "/home/alice/.local/state/remotenb/transfer/alices"], user="alice")
+    theirs = box.docker("commit", "--change=LABEL remotenb.partial=bob", "stopped").stdout[7:19]
+    half = box.docker("commit", "--change=LABEL remotenb.partial=alice", "stopped").stdout[7:19]
+    arrived = "/home/alice/.local/state/remotenb/transfer/alices"
+    box.run(["mkdir", "-p", arrived], user="alice")
+    assert "remotenb/partial" not in str(listed(laptop, "images", "gpu-box"))
     shown = laptop.run("prune", "gpu-box", "-F", str(laptop.ssh_config))
     assert (shown.code, "stopped  busybox:1  exited  3.0 MiB" in shown.err) == (2, True)
     assert "image remotenb/partial:alices-1" in shown.err
     assert refused(laptop, "prune", "gpu-box")["message"] == "nothing was removed"
     assert state(box, "stopped") == "exited"
     done = laptop.run(*on(laptop, "prune", "gpu-box", "--yes"))
-    assert [event["name"] for event in done.events][::2] == ["stopped", "remotenb/partial:alices-1"]
+    removed = [event["name"] for event in done.events]
+    assert (removed[0], removed[2:]) == ("stopped", [half, "remotenb/partial:alices-1", arrived])
     images = box.docker("images", "-a").stdout
-    assert ("<none>" in images, "alices" in images, "bobs" in images) == (False, False, True)
+    assert ("alices" in images, half in images) == (False, False)
+    assert ("bobs" in images, images.count("<none>"), theirs in images) == (True, 2, True)
+    assert not box.path(arrived).exists()
     assert [state(box, name) for name in ("stopped", "runs", "by-hand")] == [
         "",
         "running",

@@ -96,8 +96,8 @@ def test_an_archive_may_lack_layers_that_it_names() -> None:
 
 
 def test_what_only_holds_layers_has_nothing_else_of_the_image() -> None:
-    members = json.loads(partial_config(CONFIG, 1))
-    assert members["config"] == {}
+    members = json.loads(partial_config(CONFIG, 1, "alice"))
+    assert members["config"] == {"Labels": {"remotenb.partial": "alice"}}
     assert members["rootfs"]["diff_ids"] == IDS[:1]
 
 
