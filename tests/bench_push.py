@@ -70,26 +70,43 @@ def ways(lab: Lab, laptop: Laptop, file: Path) -> dict[str, Way]:
     }
 
 
-def measure(lab: Lab, way: Way, link: str, runs: int) -> tuple[float, int]:
-    """Seconds and bytes on the link, to a box without the image."""
+Took = dict[str, list[tuple[float, int]]]
+"""Of each way: the seconds, and the bytes on the link, of each run."""
+
+
+def measure(lab: Lab, every: dict[str, Way], link: str, runs: int) -> Took:
+    """To a box without the image; all take turns, so that other load falls on each alike."""
     host, interface, rate = LINKS[link]
-    seconds, sent = [], 0
+    took: Took = {name: [] for name in every}
     for _ in range(runs):
-        forget(lab)
-        lab.wire.set(rate=rate)
-        before, start = wire_bytes(interface), time.perf_counter()
-        way(host)
-        seconds.append(time.perf_counter() - start)
-        sent = wire_bytes(interface) - before
-        lab.wire.reset()
-    return statistics.median(seconds), sent
+        for name, way in every.items():
+            forget(lab)
+            subprocess.run(["sync"], check=True)  # what one has written is no burden of the next
+            lab.wire.set(rate=rate)
+            before, start = wire_bytes(interface), time.perf_counter()
+            way(host)
+            seconds = time.perf_counter() - start
+            took[name].append((seconds, wire_bytes(interface) - before))
+            lab.wire.reset()
+    return took
+
+
+def show(link: str, took: Took, size: int) -> None:
+    """The rows of a link."""
+    for name, runs in took.items():
+        seconds = statistics.median(one for one, _ in runs)
+        sent = statistics.median(count for _, count in runs)
+        rate = f"{size / 1e6 / seconds:.0f} MB/s"
+        row = f"| {name} | {link} | {seconds:.1f} s | {rate} | {sent / 1e6:.0f} MB |"
+        print(row, flush=True)
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    runs = parser.parse_args().runs
+    parser.add_argument("--link", choices=LINKS, action="append", help="this one only")
+    wish = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="remotenb-bench-"))
     file = home / "image.tar"
     layers = images.build()[NAME]
@@ -106,12 +123,9 @@ def main() -> None:
                     subprocess.run(lab.box.enter(load), check=True, stdin=stream)
                 print(f"{size / 1e6:.0f} MB\n\n| way | link | time | MB/s | sent |")
                 print("|---|---|---|---|---|")
-                for link in LINKS:
-                    for name, way in ways(lab, Laptop(home, lab.ssh_config), file).items():
-                        took, sent = measure(lab, way, link, runs)
-                        rate = f"{size / 1e6 / took:.0f} MB/s"
-                        row = f"| {name} | {link} | {took:.1f} s | {rate} | {sent / 1e6:.0f} MB |"
-                        print(row, flush=True)
+                every = ways(lab, Laptop(home, lab.ssh_config), file)
+                for link in wish.link or LINKS:
+                    show(link, measure(lab, every, link, wish.runs), size)
     finally:
         shutil.rmtree(home)
 
