@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 
 from remotenb import far
 from remotenb.engines import container_engine
-from remotenb.engines.docker import LABEL_RUN
+from remotenb.engines.docker import LABEL_GPUS, LABEL_RUN
+from remotenb.errors import GpuTaken
 from remotenb.execute import Execution
 from remotenb.launch import COPY_TIMEOUT_S
 from remotenb.machine import ENGINE_TIMEOUT_S
+from remotenb.probe import probe
 from remotenb.required import named_in_full, require_image
 from remotenb.room import check_copy
-from remotenb.setback import why_not_started
-from remotenb.spec import Wish, container_spec
+from remotenb.scan import records
+from remotenb.setback import who_was_faster, why_not_started
+from remotenb.settings import parse_gpus
+from remotenb.spec import Wish, choose_gpus, container_spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +49,21 @@ def spec_of_run(machine: Machine, *, name: str | None, options: Sequence[str]) -
 def make(
     machine: Machine, spec: ContainerSpec, command: Sequence[str], *, detach: bool = False
 ) -> str:
-    """Make it, and with ``detach`` start it; its id. Raises a :class:`RemotenbError`."""
+    """Make it, and with ``detach`` start it; its id. Raises a :class:`RemotenbError`.
+
+    On other GPUs where somebody took those in the same moment.
+    """
+    try:
+        return _made(machine, spec, command, detach=detach)
+    except GpuTaken as taken:
+        machine.report.warning("gpus_taken", taken.message, "others are chosen now")
+        now = probe(machine.link, engine=machine.settings.engine, enter=False)
+        gpus = choose_gpus(parse_gpus(machine.settings.gpus), now, spec.engine)
+        again = replace(machine, probe=now)
+        return _made(again, replace(spec, gpus=gpus), command, detach=detach)
+
+
+def _made(machine: Machine, spec: ContainerSpec, command: Sequence[str], *, detach: bool) -> str:
     who = spec.identity
     check_copy(machine.link, spec, machine.report.warning)
     argv = container_engine(spec.engine).create(spec, command, launch=secrets.token_hex(8))
@@ -58,13 +76,24 @@ def make(
         GROUP=who.group if who else "",
         FOLDERS="\n".join(mount.source for mount in spec.mounts),
         ENGINE=shlex.join(spec.engine.argv),
+        CHOSEN=LABEL_GPUS if spec.gpus and spec.gpus_chosen else "",
         DETACH="yes" if detach else "",
     )
     if done.code != 0:
         raise why_not_started(
             done.err, user=machine.probe.user, engine=spec.engine.name or "docker"
         )
-    return done.out.decode("ascii", "replace").split()[-1]
+    facts = records(done.out.decode("utf-8", "replace"))
+    made = next(record[4:] for record, _ in facts if record.startswith("@id "))
+    if taken := who_was_faster(facts, spec, {one.id for one in machine.probe.containers}):
+        machine.link.script(
+            '$ENGINE rm -f "$1" >/dev/null',
+            made,
+            timeout=ENGINE_TIMEOUT_S,
+            ENGINE=shlex.join(spec.engine.argv),
+        )
+        raise taken
+    return made
 
 
 def begin(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROOM_KIB = 20 << 20
 """An NGC image unpacked."""
+_TIMED_OUT = {"124", "137"}
 SHM_KIB = 1 << 20
 """Docker's own default is 64 MiB, with which data loaders of several processes die."""
 
@@ -107,15 +108,19 @@ def _gpus_inside(facts: Facts, probe: Probe, where: str) -> Finding:
     said = facts.get("inside_gpu_said", "")
     if not probe.gpus:
         return Finding("GPUs inside", "untested", "the box has none")
-    if facts.get("inside_gpu_code") == "0":
-        count = len(re.findall(r"\bGPU \d+:", said))
+    count = len(re.findall(r"\bGPU \d+:", said))
+    if facts.get("inside_gpu_code") == "0" and count:
         return Finding("GPUs inside", "ok", f"{count} in {where}")
     if "inside_gpu_code" not in facts:
         cure = "start it with --gpus, in a new container"
         return Finding("GPUs inside", "warning", f"{where} was given none", cure)
-    lost = "Unknown Error" in said  # NVML, after a systemctl daemon-reload took the devices away
-    cure = "the container lost them: make it anew" if lost else "see GPUs and toolkit"
-    return Finding("GPUs inside", "broken", f"nvidia-smi in {where}: {one_line(said, 120)}", cure)
+    if facts["inside_gpu_code"] in _TIMED_OUT:
+        said = "it hangs"
+    # NVML, after a systemctl daemon-reload took the devices away, or a new driver came
+    lost = "Unknown Error" in said or "mismatch" in said
+    cure = "remotenb stop, then connect, gives them back" if lost else "see GPUs and toolkit"
+    said = one_line(said, 120) or "it says nothing"
+    return Finding("GPUs inside", "broken", f"nvidia-smi in {where}: {said}", cure)
 
 
 def _shared_memory(facts: Facts, where: str) -> Finding:

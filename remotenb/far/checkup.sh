@@ -30,7 +30,7 @@ say engine_root "$root"
 say engine_space "$(space "$root")"
 
 INSIDE='if command -v nvidia-smi >/dev/null 2>&1; then
-    gpus=$(nvidia-smi -L 2>&1)
+    gpus=$($(command -v timeout >/dev/null && echo timeout -k 1 8) nvidia-smi -L 2>&1)
     echo "gpu_code $?"
     printf "gpu_said %s\n" "$(printf "%s" "$gpus" | tr "\n" ";")"
 fi

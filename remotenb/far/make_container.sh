@@ -1,6 +1,7 @@
 # How a container is made that is its user's; what begins with this calls it.
 # In: ENGINE (the engine's command), FOLDERS (to be mounted, one a line), USER_HOME, PASSWD and
-# GROUP (who it runs as: a folder, a line, lines; empty for whoever the image says). On a failure
+# GROUP (who it runs as: a folder, a line, lines; empty for whoever the image says), CHOSEN (the label
+# that says who has which GPUs, if they were chosen for being idle). On a failure
 # the caller's "undo" is called, which ends.
 
 id=
@@ -80,4 +81,10 @@ give_home() {
             index($0, home) == 1 && /[^\/]\/$/ { print substr(above $0, 2) }' >"$aside/folders" || return 1
     (cd "$root" && umask 022 && tr '\n' '\0' <"$aside/folders" | xargs -0 mkdir -p --) &&
         tar -C "$root" --no-recursion --no-unquote -rf "$aside/tar" -T "$aside/folders"
+}
+
+# Who else was given GPUs: the earliest keeps them.
+holders() {
+    [ -z "$CHOSEN" ] || $ENGINE ps -aq --no-trunc --filter "label=$CHOSEN" --filter status=created --filter status=running |
+        xargs $ENGINE inspect -f '@holder {{.Created}} {{.Id}} {{index .Config.Labels "'"$CHOSEN"'"}}' 2>/dev/null
 }

@@ -1,7 +1,6 @@
 # Makes a container and starts it; without parameters, starts the one of that NAME again.
 # In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), INSTALLING (not empty: Jupyter comes later),
-# CHOSEN (the label that says who has which GPUs, if they were chosen for being idle), SETTINGS (what it
-# is made by, kept for another such), and what make_container.sh wants, which stands before this; the parameters are the command that creates the container.
+# SETTINGS (what it is made by, kept for another such), and what make_container.sh wants, which stands before this; the parameters are the command that creates the container.
 # What fails leaves nothing behind, nor does a laptop that is gone: then writing fails.
 
 made=
@@ -40,7 +39,5 @@ $ENGINE inspect -f '@id {{.'$id'}}
 @workdir {{.Config.WorkingDir}}{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}}
 @port {{$port}} {{.'$ip'}} {{.HostPort}}{{end}}{{end}}{{range .NetworkSettings.Networks}}
 @address {{.IPAddress}}{{end}}' "$NAME" || undo
-# who else was given GPUs: the earliest keeps them
-[ -z "$CHOSEN" ] || $ENGINE ps -aq --no-trunc --filter "label=$CHOSEN" --filter status=created --filter status=running |
-    xargs $ENGINE inspect -f '@holder {{.Created}} {{.Id}} {{index .Config.Labels "'"$CHOSEN"'"}}' 2>/dev/null
+holders
 exit 0

@@ -114,3 +114,26 @@ def test_a_driver_that_does_not_answer_is_told(laptop: Laptop, box: Box) -> None
     found = checked(laptop, "gpu-box", image=TINY, code=4)
     assert found["GPUs"]["state"] == "broken"
     assert "modprobe nvidia" in found["GPUs"]["cure"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "said", "cure"),
+    [
+        ("!hang", "it hangs", "toolkit"),
+        ("!unknown", "Unknown Error", "remotenb stop"),
+        ("", "", ""),
+    ],
+)
+def test_an_nvidia_smi_that_fails_in_the_container_alone_is_told_and_the_rest_is_seen(
+    laptop: Laptop, box: Box, failure: str, said: str, cure: str
+) -> None:
+    box.set_gpus(GPUS)
+    mine = ("--label=remotenb.user=alice", "--shm-size=2g", "--gpus=all")
+    box.docker("run", "-d", "--name", "mine", *mine, BARE, "sleep", "1000", user="alice")
+    box.docker("exec", "mine", "sh", "-c", f"echo '{failure}' >/etc/fake-gpus")
+    found = checked(laptop, "gpu-box", code=4)
+    inside = found["GPUs inside"]
+    assert inside["state"] == "broken"
+    assert said in inside["said"]
+    assert cure in inside["cure"]
+    assert found["GPUs"]["state"] == found["shared memory"]["state"] == "ok"

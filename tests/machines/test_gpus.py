@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machines.conftest import CLASSIC, TINY, did, listed, refused
+from tests.machines.conftest import CLASSIC, TINY, did, listed, on, refused
 from tests.notebook import Notebook
 from tests.rig.gpus import Gpu, GpuProcess
 
 if TYPE_CHECKING:
-    from tests.laptop import Laptop
+    from collections.abc import Iterator
+
+    from tests.laptop import Event, Laptop
     from tests.rig.box import Box
 
 IDLE = ("sleep", "1000")
@@ -115,22 +117,41 @@ exec /usr/bin/docker "$@"
 """
 
 
-@pytest.mark.long
-def test_two_that_choose_at_the_same_moment_get_different_gpus(laptop: Laptop, box: Box) -> None:
+@pytest.fixture
+def two_at_once(box: Box) -> Iterator[None]:
+    """Two GPUs, and nothing is created before two have chosen."""
     box.set_gpus([Gpu(0), Gpu(1)])
     box.write("/usr/local/bin/docker", BARRIER, mode=0o755)
+    box.run(["sh", "-c", "rm -f /tmp/creates.*"])
+    yield
+    box.run(["rm", "-f", "/usr/local/bin/docker"])
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("two_at_once")
+def test_two_that_choose_at_the_same_moment_get_different_gpus(laptop: Laptop) -> None:
     wanted = ("--image", CLASSIC, "--gpus", "auto:1")
-    try:
-        hosts = ("gpu-box", "gpu-box-bob")
-        both = [laptop.connected(host, *wanted) for host in hosts]
-        with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
-            ready = list(pool.map(stack.enter_context, both))
-            told = [warning for one in ready for warning in one.warnings]
-            rows = listed(laptop, "ps", "gpu-box", "--all")
-    finally:
-        box.run(["rm", "-f", "/usr/local/bin/docker"])
+    both = [laptop.connected(host, *wanted) for host in ("gpu-box", "gpu-box-bob")]
+    with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
+        ready = list(pool.map(stack.enter_context, both))
+        told = [warning for one in ready for warning in one.warnings]
+        rows = listed(laptop, "ps", "gpu-box", "--all")
     assert sorted(row["gpus"] for row in rows) == ["0", "1"]
     assert told.count("gpus_taken") == 1
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_nor_do_two_runs_get_the_same_gpu(laptop: Laptop) -> None:
+    def run(host: str) -> list[Event]:
+        done = laptop.run(*on(laptop, "run", "-d", "--gpus", "auto:1", host, TINY, "--", *IDLE))
+        assert done.code == 0, done
+        return done.events
+
+    with ThreadPoolExecutor(2) as pool:
+        events = [event for one in pool.map(run, ("gpu-box", "gpu-box-bob")) for event in one]
+    rows = listed(laptop, "ps", "gpu-box", "--all")
+    assert sorted(row["gpus"] for row in rows) == ["0", "1"]
+    assert [event.get("code") for event in events].count("gpus_taken") == 1
 
 
 def test_a_container_that_lost_its_gpus_is_told_of_and_has_them_back_when_started_again(

@@ -88,9 +88,9 @@ def test_little_room_for_images_is_a_warning() -> None:
 def test_gpus_that_a_container_lost_are_told_from_a_driver_that_is_gone() -> None:
     facts = {"inside_code": "0", "inside_shm": str(16 << 20), "inside_gpu_code": "255"}
     lost = {**facts, "inside_gpu_said": "Failed to initialize NVML: Unknown Error"}
-    gone = {**facts, "inside_gpu_said": "Failed to initialize NVML: Driver/library mismatch"}
+    gone = {**facts, "inside_gpu_said": "couldn't communicate with the NVIDIA driver"}
     cures = [next(box.inside(one, probe(gpus=GPUS), "nb")).cure for one in (lost, gone)]
-    assert cures == ["the container lost them: make it anew", "see GPUs and toolkit"]
+    assert cures == ["remotenb stop, then connect, gives them back", "see GPUs and toolkit"]
 
 
 def test_docker_s_own_shared_memory_is_too_little() -> None:
