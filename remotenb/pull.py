@@ -104,6 +104,7 @@ class _Order:
             self.machine.host.name,
             logged_in=self.login is not None,
             user=self.machine.probe.user,
+            engine=self.machine.probe.engine.name or "docker",
         )
 
 

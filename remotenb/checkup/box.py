@@ -69,7 +69,7 @@ def disk(facts: Facts) -> Finding:
         return Finding("disk", "untested", "the engine's folder could not be asked")
     said = f"{gib(free)} of {gib(total)} free in {facts.get('engine_root')}"
     if free < ROOM_KIB:
-        cure = "an NGC image needs about 20 GiB: remotenb prune, remotenb rmi, docker system df"
+        cure = "an NGC image needs about 20 GiB: remotenb prune, remotenb rmi"
         return Finding("disk", "warning", said, cure)
     return Finding("disk", "ok", said)
 

@@ -51,8 +51,9 @@ class Withheld:
 
     LIMIT = 1 << 12
     BEGINNINGS = (b"Error response from daemon: ", b"Error: unable to start container ")
-    ASIDE = re.compile(rb'(?:time="[^\n]*error waiting for container[^\n]*\n)+')
-    """Docker's client logs this before the reason, if it loses a race of its own threads."""
+    ASIDE = re.compile(rb'(?:time="[^\n]*(?:error waiting for|"Removing) container[^\n]*\n)+')
+    """Docker's client logs this before the reason, if it loses a race of its own threads; and
+    podman, when what it removes (``--rm``) is gone already."""
 
     def __init__(self, *, wanted: bool = False) -> None:
         self.said = b""

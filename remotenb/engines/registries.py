@@ -29,10 +29,11 @@ class Trouble:
     image: Reference
     host: str
     logged_in: bool
+    engine: str
 
 
 def _full(trouble: Trouble) -> FarSideError:
-    return understand(trouble.line)
+    return understand(trouble.line, engine=trouble.engine)
 
 
 def _limit(trouble: Trouble) -> FarSideError:
@@ -126,8 +127,14 @@ _ANSWERS: tuple[tuple[str, Callable[[Trouble], FarSideError]], ...] = (
 )
 
 
-def understand_pull(
-    said: str, image: Reference, host: str, *, logged_in: bool, user: str = "you"
+def understand_pull(  # noqa: PLR0913  all but three by name
+    said: str,
+    image: Reference,
+    host: str,
+    *,
+    logged_in: bool,
+    user: str = "you",
+    engine: str = "docker",
 ) -> FarSideError:
     """The error that the engine's words mean, when it should pull ``image`` on ``host``."""
     line = one_line(said).removeprefix("Error response from daemon: ")
@@ -137,5 +144,5 @@ def understand_pull(
 
     for pattern, answer in _ANSWERS:
         if says(pattern):
-            return answer(Trouble(line, image, host, logged_in=logged_in))
-    return understand(said, user=user)
+            return answer(Trouble(line, image, host, logged_in, engine))
+    return understand(said, user=user, engine=engine)

@@ -276,5 +276,5 @@ def _raised(loads: Iterable[Future[None]]) -> None:
 def _too_small(host: str, what: str, free: int, need: int) -> DiskFull:
     return DiskFull(
         f"{host} has {free >> 20} MiB free for {what}, and {need >> 20} MiB are needed",
-        hint="make room: docker system df shows what fills it",
+        hint=f"make room: remotenb prune {host}, remotenb rmi {host} IMAGE",
     )

@@ -8,6 +8,12 @@ REASON = b"Error response from daemon: failed to create shim task\nError: failed
 RACE = b'time="2026-11-26T01:20:04Z" level=error msg="error waiting for container: canceled"\n'
 
 
+PODMANS = (
+    b'time="2026-11-26T02:38:57Z" level=error msg="Removing container 4177: no such container"\n'
+    b"Error: unable to start container 4177: crun: setrlimit `RLIMIT_NOFILE`: not permitted\n"
+)
+
+
 def sifted(*pieces: bytes) -> tuple[bytes, bytes]:
     """What was shown, and what was kept."""
     withheld = Withheld(wanted=True)
@@ -15,7 +21,7 @@ def sifted(*pieces: bytes) -> tuple[bytes, bytes]:
     return shown, withheld.said
 
 
-@pytest.mark.parametrize("said", [REASON, RACE + REASON, RACE + RACE + REASON])
+@pytest.mark.parametrize("said", [REASON, RACE + REASON, RACE + RACE + REASON, PODMANS])
 def test_the_reason_is_kept_in_whatever_pieces_it_comes(said: bytes) -> None:
     for cut in range(len(said)):
         assert sifted(said[:cut], said[cut:]) == (b"", said)
