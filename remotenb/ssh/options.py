@@ -104,7 +104,7 @@ class _Says:
     def files(self, keyword: str) -> tuple[Path, ...]:
         """The files after a keyword, whose value may be several lines or several words."""
         words = [word for value in self._options.get(keyword, []) for word in _split_files(value)]
-        kept = [word for word in words if word.lower() != "none" and word != os.devnull]
+        kept = [w for w in words if w.lower() != "none" and w not in {"/dev/null", os.devnull}]
         return tuple(self._path(word, keyword) for word in kept)
 
     def agent(self) -> str | None:

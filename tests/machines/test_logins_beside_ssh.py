@@ -104,6 +104,7 @@ def test_connect_takes_over_a_session_in_the_background_that_waits_for_its_passw
         stage.quietly("disconnect", "gpu-box")
 
 
+@pytest.mark.long
 def test_who_joined_a_session_is_asked_when_it_waits(lab: Lab, tmp_path: Path) -> None:
     stage = Stage(lab, tmp_path)
     stage.set(next(row for row in ROWS if row.name == "a password"))

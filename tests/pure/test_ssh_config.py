@@ -1,4 +1,4 @@
-"""A name becomes a host: by the user's own ssh, and where there is none by paramiko, alike."""
+"""A name becomes a host: by the user's own ssh, and without one, alike."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from remotenb.model import Host
 
 
-@pytest.fixture(params=["ssh", "paramiko"])
+@pytest.fixture(params=["ssh", "without"])
 def resolved(
     request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Host]:
     """Writes an ssh_config and resolves a name in it, in each of the two ways."""
-    if request.param == "paramiko":
+    if request.param == "without":
         monkeypatch.setenv("PATH", str(home / "no-programs"))
     elif shutil.which("ssh") is None:
         pytest.skip("there is no ssh on this machine")
