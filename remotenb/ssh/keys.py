@@ -98,7 +98,9 @@ def with_certificate(key: PKey, file: Path) -> PKey:
         certificate = serialization.load_ssh_public_identity(file.read_bytes())
     except (ValueError, OSError, UnsupportedAlgorithm):
         return key
-    if not isinstance(certificate, serialization.SSHCertificate) or not _of(certificate, key):
+    if not isinstance(certificate, serialization.SSHCertificate) or not is_certificate_of(
+        certificate, key
+    ):
         return key
     now = time.time()
     if certificate.valid_after > now:
@@ -109,11 +111,15 @@ def with_certificate(key: PKey, file: Path) -> PKey:
     return key
 
 
-def _of(certificate: serialization.SSHCertificate, key: PKey) -> bool:
+def is_certificate_of(certificate: serialization.SSHCertificate, key: PKey) -> bool:
     """Paramiko looks at the type alone, and would show one key's certificate with another."""
+    return base64.b64decode(line_of(certificate.public_key()).split()[1]) == key.asbytes()
+
+
+def line_of(key: serialization.SSHCertPublicKeyTypes) -> bytes:
+    """A public key as OpenSSH writes it."""
     openssh = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    line = certificate.public_key().public_bytes(*openssh)
-    return base64.b64decode(line.split()[1]) == key.asbytes()
+    return key.public_bytes(*openssh)
 
 
 def _read(file: Path, passphrase: bytes | None) -> PKey:

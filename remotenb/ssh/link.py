@@ -24,8 +24,8 @@ from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
 from remotenb.ssh.login import Login
 from remotenb.ssh.process import feed_all, keep_err
 from remotenb.ssh.remembered import Remembered, SessionHostKeys
-from remotenb.ssh.sessions import Sessions
-from remotenb.ssh.transport import Transport, exec_at_once
+from remotenb.ssh.sessions import Sessions, exec_at_once
+from remotenb.ssh.transport import Transport
 from remotenb.text import one_line, tail
 
 if TYPE_CHECKING:
@@ -268,7 +268,8 @@ def _connection(
         except SshConfigError:
             sock.close()
             raise
-        made.prefer_key_types(known.key_types() or memory.host_key_types(host))
+        certified = host.host_key_algorithms if known.has_authorities else None
+        made.prefer_key_types(known.key_types() or memory.host_key_types(host), certified)
         return made
 
     connection = Connection(

@@ -12,7 +12,7 @@ from remotenb.credentials import Entry
 from remotenb.errors import KeyUnusable
 from remotenb.ssh import keys
 from remotenb.ssh.agent import AgentHangs, AgentKeys
-from remotenb.ssh.hostkeys import fingerprint
+from remotenb.ssh.known_lines import fingerprint
 from remotenb.ssh.refusal import Refusal
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from paramiko import MissingHostKeyPolicy
 
 from remotenb.errors import HostKeyChanged
-from remotenb.ssh.hostkeys import Trust, fingerprint
+from remotenb.ssh.hostkeys import Trust
+from remotenb.ssh.known_lines import fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ class SessionHostKeys(MissingHostKeyPolicy):
         """Return if the key is right; raise if not."""
         name = self._host.key_name
         before = self._keys.get(name)
-        trust, _ = self._known.judge(key.asbytes(), key.get_name())
+        trust, _ = self._known.judge_key(key)
         if before is None or trust is not Trust.UNKNOWN:
             self._files.missing_host_key(client, hostname, key)
         elif before.asbytes() != key.asbytes():

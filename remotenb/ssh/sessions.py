@@ -12,11 +12,11 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from paramiko import SSHException
+from paramiko import Message, SSHException
+from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from remotenb.errors import ProtocolFailed
 from remotenb.ssh import shell
-from remotenb.ssh.transport import exec_at_once
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
@@ -110,3 +110,17 @@ class Sessions:
         except (OSError, SSHException, EOFError) as error:
             logger.debug("no spare session: %s", error)
         spare.set_result(channel)
+
+
+def exec_at_once(transport: Transport, channel: Channel, command: str) -> None:
+    """Ask for ``command`` without waiting for the answer: our first bytes follow at once.
+
+    Saves a round trip for each script. A server that refuses closes the channel, which shows.
+    """
+    request = Message()
+    request.add_byte(cMSG_CHANNEL_REQUEST)
+    request.add_int(channel.remote_chanid)
+    request.add_string("exec")
+    request.add_boolean(False)  # noqa: FBT003  the protocol's want_reply
+    request.add_string(command)
+    transport._send_user_message(request)  # type: ignore[attr-defined]  # noqa: SLF001

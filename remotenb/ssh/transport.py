@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from paramiko import AuthenticationException, Message, SSHException
 from paramiko.auth_handler import AuthOnlyHandler
 from paramiko.common import (
-    cMSG_CHANNEL_REQUEST,
     cMSG_SERVICE_REQUEST,
     cMSG_USERAUTH_INFO_RESPONSE,
 )
@@ -18,6 +17,7 @@ from paramiko.transport import ServiceRequestingTransport
 
 from remotenb.ssh.algorithms import allowed, takes
 from remotenb.ssh.buffers import GulpingPacketizer, receive_faster
+from remotenb.ssh.hostcerts import SUFFIX
 
 if TYPE_CHECKING:
     import socket
@@ -230,11 +230,18 @@ class Transport(ServiceRequestingTransport):
         spec = host.public_key_algorithms
         self._preferred_pubkeys = tuple(n for n in _BASE._preferred_pubkeys if takes(spec, n))  # noqa: SLF001
 
-    def prefer_key_types(self, types: tuple[str, ...]) -> None:
-        """Ask for host keys of these types first: those that known_hosts can judge."""
+    def prefer_key_types(self, types: tuple[str, ...], certified: str | None) -> None:
+        """Ask for host keys of these types first: those that known_hosts can judge.
+
+        Before them for certificates, which ``certified`` may limit; None where they do not count.
+        """
         security = self.get_security_options()
-        wanted = [sign for t in types for sign in _signatures(t) if sign in security.key_types]
-        security.key_types = (*wanted, *(t for t in security.key_types if t not in wanted))
+        plain = security.key_types
+        wanted = [sign for t in types for sign in _signatures(t) if sign in plain]
+        order = [*wanted, *(t for t in plain if t not in wanted)]
+        certificates = [f"{t}{SUFFIX}" for t in order] if certified is not None else []
+        named = [one for one in certificates if takes(certified or "", one)]
+        security.key_types = (*named, *order)
 
     def open_session(
         self,
@@ -283,17 +290,3 @@ class Transport(ServiceRequestingTransport):
 
 def _signatures(key_type: str) -> tuple[str, ...]:
     return ("rsa-sha2-512", "rsa-sha2-256") if key_type == "ssh-rsa" else (key_type,)
-
-
-def exec_at_once(transport: Transport, channel: Channel, command: str) -> None:
-    """Ask for ``command`` without waiting for the answer: our first bytes follow at once.
-
-    Saves a round trip for each script. A server that refuses closes the channel, which shows.
-    """
-    request = Message()
-    request.add_byte(cMSG_CHANNEL_REQUEST)
-    request.add_int(channel.remote_chanid)
-    request.add_string("exec")
-    request.add_boolean(False)  # noqa: FBT003  the protocol's want_reply
-    request.add_string(command)
-    transport._send_user_message(request)  # type: ignore[attr-defined]  # noqa: SLF001

@@ -17,7 +17,8 @@ from paramiko.ed25519key import Ed25519Key
 
 from remotenb.errors import HostKeyChanged, HostKeyUnknown
 from remotenb.model import Host
-from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts, Trust, fingerprint
+from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts, Trust
+from remotenb.ssh.known_lines import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
