@@ -28,7 +28,7 @@ ASK_TIMEOUT_S = 60.0
 LOAD_TIMEOUT_S = 3600.0
 """For layers of many GB, and a disk that turns."""
 
-_IMAGE = "[{{json %s}},{{json .RootFS.Layers}},{{json .RepoTags}},{{json .Config}}]"
+_IMAGE = "[{{json %s}},{{json .RootFS.Layers}},{{json .RepoTags}},%s]"
 _ROOT = "$ENGINE info -f '{{.DockerRootDir}}' 2>/dev/null || $ENGINE info -f '{{.Store.GraphRoot}}'"
 _REFUSES_PARTS = re.compile(
     r"no such file|not found|does not exist|unexpected end|missing (blob|layer)", re.IGNORECASE
@@ -70,7 +70,9 @@ class Store:
         speaks = container_engine(machine.probe.engine)
         self.wants_whole = speaks.whole_images
         """What takes images only whole, in words; empty if it does not."""
-        self._image = _IMAGE % speaks.id_field
+        # there may be secrets in a configuration: it is read only where it must be compared
+        config = "{{json .Config}}" if machine.probe.engine.manifest_ids else "null"
+        self._image = _IMAGE % (speaks.id_field, config)
 
     def root(self) -> str:
         """The engine's own folder; empty if it does not tell."""
