@@ -191,6 +191,7 @@ def test_images_come_and_go(
     assert box.run(["ls", "-A", transfers]).stdout == ""
 
 
+@pytest.mark.timeout(300)
 @grounds()
 def test_a_notebook_its_files_its_packages_and_the_image_of_it(
     laptop: Laptop, box: Box, ground: Ground

@@ -15,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remotenb.errors import ArchiveUnusable
-from remotenb.transfer.archive import Contents, Layer, chosen, entries, partial_config, written
+from remotenb.transfer.archive import (
+    Contents,
+    Layer,
+    chosen,
+    entries,
+    partial_config,
+    unlike,
+    written,
+)
 from remotenb.transfer.blocks import Pace, Ranges, packed
 from remotenb.transfer.index import Index
 from remotenb.transfer.parts import arrived, batches, held, part_name
@@ -341,3 +349,13 @@ def test_where_an_id_tells_nothing_images_are_held_against_each_other_by_what_is
     layers: tuple[str, ...], config: dict[str, object], *, alike: bool
 ) -> None:
     assert IMAGE.like(layers, config) is alike
+
+
+def test_an_environment_in_another_order_is_the_same() -> None:
+    base = {"Env": ["A=1", "B=2"], "Cmd": ["sh", "-l"], "User": ""}
+    assert unlike(base, {"Env": ["B=2", "A=1"], "Cmd": ["sh", "-l"]}) == []
+    assert unlike(base, {"Env": ["A=1"], "Cmd": ["-l", "sh"], "User": "0"}) == [
+        "Cmd",
+        "Env",
+        "User",
+    ]
