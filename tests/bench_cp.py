@@ -28,6 +28,7 @@ WAYS = {
     "`scp`": MOUNTED,
     "`remotenb cp`, a mounted folder": MOUNTED,
     "`remotenb cp`, the container's own layer": "/opt",
+    "by hand, the container's own layer": "/opt",
 }
 """Each with the folder of the container where it puts things."""
 
@@ -57,9 +58,18 @@ def small_files(folder: Path, megabytes: int) -> tuple[Path, ...]:
     return tuple(made)
 
 
+BY_HAND = {
+    True: """scp -q -r -F "$1" "$2" "$3:" && ssh -F "$1" "$3" "docker cp '$4' mine:/opt/" """,
+    False: """ssh -F "$1" "$3" "docker cp 'mine:/opt/$4' ." && scp -q -r -F "$1" "$3:$4" "$5" """,
+}
+"""Up and down, as scp knows no containers."""
+
+
 def argv(laptop: Laptop, way: str, task: Task) -> list[str]:
     """The command."""
     config, near, back = str(laptop.ssh_config), f"{laptop.home}/{task.name}", f"{laptop.home}/back"
+    if way.startswith("by hand"):
+        return ["sh", "-ec", BY_HAND[task.up], "sh", config, near, HOST, task.name, back]
     if way == "`scp`":
         ends = [near, f"{HOST}:work/"] if task.up else [f"{HOST}:work/{task.name}", back]
         return ["scp", "-q", "-r", "-F", config, *ends]
@@ -69,6 +79,7 @@ def argv(laptop: Laptop, way: str, task: Task) -> list[str]:
 
 def measure(lab: Lab, laptop: Laptop, way: str, task: Task) -> float:
     """Seconds; where it goes nothing is yet."""
+    lab.box.run(["rm", "-rf", f"/home/alice/{task.name}"])
     if task.up:
         lab.box.docker("exec", CONTAINER, "rm", "-rf", f"{WAYS[way]}/{task.name}")
     else:
