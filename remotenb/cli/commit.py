@@ -67,7 +67,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         commit.check_room(changes, host)
         _may_replace(machine, target, yes=yes, as_json=as_json)
         if not one.engine.freezes:
-            pausing = _must_run_on(busy, asked=pause, as_json=as_json)
+            pausing = _must_run_on(changes, busy, asked=pause, as_json=as_json)
         else:
             pausing = _may_pause(changes, busy, asked=pause, as_json=as_json)
         with machine.report.step(f"committing {one.name} as {target.familiar}"):
@@ -136,11 +136,12 @@ def _may_pause(changes: Changes, busy: int | None, *, asked: bool | None, as_jso
     )
 
 
-def _must_run_on(busy: int | None, *, asked: bool | None, as_json: bool) -> bool:
+def _must_run_on(changes: Changes, busy: int | None, *, asked: bool | None, as_json: bool) -> bool:
     """False: it is not frozen, as that cannot be; :class:`UsageError` where nobody agreed to it."""
-    if asked is False or (busy == 0 and not asked):
+    idle = busy == 0 or (busy is None and changes.pause < LITTLE_S)
+    if asked is False or (idle and not asked):
         return False
-    why = "podman cannot freeze a container there: without root, it takes control groups v2"
+    why = "podman cannot freeze a container there: without root that takes control groups v2"
     who = "" if busy == 0 else f"{_who_is_busy(busy)}, and "
     person = None if asked else people(as_json=as_json)
     if person is not None and person.agree(f"{who}{why}. Commit it as it runs (yes/no)? "):
