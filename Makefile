@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
-.PHONY: help demo test test-windows test-long windows-bundle test-protocol check bench bench-push bench-cp bench-faults format lock clean
+.PHONY: help demo test test-windows test-long windows-bundle test-protocol check bench bench-push bench-cp bench-faults recording format lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,6 +58,10 @@ bench-cp: $(VENV)/dev  ## cp beside scp
 bench-faults: $(VENV)/dev  ## what each fault costs, beside autossh, a loop and sshtunnel
 	@$(BIN)/python -m tests.rig prepare
 	$(BIN)/python -m tests.faults --out docs/reference/reliability.md $(ARGS)
+
+recording: $(VENV)/dev  ## setup on a bare machine, in tmux, written into its guide; as root on Debian
+	@$(BIN)/python -m tests.rig prepare
+	$(BIN)/python -m tests.recording
 
 windows-bundle: $(VENV)/dev  ## a folder for Windows with all in it: no Python, no internet needed
 	$(BIN)/python -m tests.windows.bundle dist

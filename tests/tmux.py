@@ -87,9 +87,18 @@ class Tmux:
         """Wait for a text on the screen."""
         self.until(lambda: any(text in line for line in self.screen))
 
-    def until_prompt(self, end: str) -> None:
-        """Wait until the last line that is not empty ends so."""
-        self.until(lambda: next(filter(None, reversed(self.screen)), "").endswith(end))
+    @property
+    def last(self) -> str:
+        """The last line that is not empty."""
+        return next(filter(None, reversed(self.screen)), "")
+
+    def forget(self) -> None:
+        """What was shown before is no part of the history."""
+        self._tmux("clear-history")
+
+    def until_prompt(self, end: str, *, seconds: float = SEEN_WITHIN_S) -> None:
+        """Wait until the last line ends so."""
+        self.until(lambda: self.last.endswith(end), seconds=seconds)
 
     def _tmux(self, *words: str, check: bool = True) -> str:
         argv: Sequence[str] = ["tmux", "-S", str(self.folder / "tmux"), *words]

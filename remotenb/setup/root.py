@@ -33,7 +33,8 @@ class Root:
     link: Link
     system: System
     people: Asker | None
-    _password: Secret | None = None
+    password: Secret | None = None
+    """Of an earlier step, so that it is asked for once."""
 
     def run(self, lines: Sequence[str], report: Reporter) -> None:
         """Run them in their order; raises a :class:`FarSideError` for the first that fails."""
@@ -44,14 +45,14 @@ class Root:
 
     def _become(self) -> None:
         """See that sudo lets us, with a password if it wants one."""
-        if self.system.root or self._code(("sudo", "-n", "true"), b"")[0] == 0:
+        if self.system.root or self._code((*self._sudo(), "true"), self._typed())[0] == 0:
             return
         if not self.system.sudo:
             raise FarSideError("there is no sudo", hint="an administrator can run those lines")
         for _ in range(TRIES if self.people else 0):
             prompt = f"sudo password of {self.link.host.login}: "
-            self._password = self.people.secret(prompt) if self.people else None
-            if not self._password:
+            self.password = self.people.secret(prompt) if self.people else None
+            if not self.password:
                 break
             code, said = self._code((*self._sudo(), "true"), self._typed())
             if code == 0:
@@ -63,10 +64,10 @@ class Root:
         raise FarSideError("sudo wants a password", hint="an administrator can run those lines")
 
     def _sudo(self) -> tuple[str, ...]:
-        return ("sudo", "-S", "-p", "") if self._password else ("sudo", "-n")
+        return ("sudo", "-S", "-p", "") if self.password else ("sudo", "-n")
 
     def _typed(self) -> bytes:
-        return self._password.reveal().encode() + b"\n" if self._password else b""
+        return self.password.reveal().encode() + b"\n" if self.password else b""
 
     def _line(self, line: str) -> None:
         command = ("env", QUIET, "sh", "-c", line)

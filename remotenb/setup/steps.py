@@ -46,6 +46,8 @@ class Walk:
     yes: bool = False
     dry_run: bool = False
     skip: frozenset[str] = frozenset()
+    _password: Secret | None = field(default=None, init=False)
+    """Sudo's, until the walk ends."""
     _links: ExitStack = field(default_factory=ExitStack, init=False)
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -163,7 +165,9 @@ class Walk:
         if not self._agreed(f"Run this on {link.host.name}"):
             return Outcome(step, "skipped", "an administrator can run those lines")
         try:
-            Root(link, system, self.people).run(lines, self.login.report)
+            root = Root(link, system, self.people, self._password)
+            root.run(lines, self.login.report)
+            self._password = root.password
         except FarSideError as error:
             for line in error.detail.splitlines():
                 self.show(f"  | {line}")

@@ -1,6 +1,7 @@
 """``setup`` on a machine without docker: packages come from a repository on that machine.
 
 No repository can be reached from the rig; Debian's own packages, fetched before, lie in a folder.
+NVIDIA's toolkit is a stand-in, made here.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +18,7 @@ from tests.laptop import Laptop
 from tests.machines import test_setup
 from tests.machines.conftest import LAB4
 from tests.rig import cache
+from tests.rig.gpus import HOOK, Gpu
 from tests.rig.lab import Lab
 
 if TYPE_CHECKING:
@@ -41,24 +44,47 @@ apt-get -qq update
 """
 
 
+TOOLKIT = "nvidia-container-toolkit"
+CONTROL = f"""\
+Package: {TOOLKIT}
+Version: 1.18.0-1
+Architecture: all
+Maintainer: the remotenb test rig
+Description: A STAND-IN of NVIDIA's: the rig's hook, and an nvidia-ctk that names a runtime
+"""
+CTK = """\
+#!/bin/sh
+[ "$*" = "runtime configure --runtime=docker" ] || exit 2
+printf '{"storage-driver": "overlay2", "runtimes": {"nvidia": {"path": "%s"}}}\\n' \\
+    "$(command -v runc)" >/etc/docker/daemon.json
+"""
+
+
 def repository() -> Path:
-    """Debian's packages of docker, and their index, fetched once."""
+    """Debian's packages of docker, fetched once, a stand-in of NVIDIA's toolkit, their index."""
     folder = cache.directory("debian-docker")
-    index = folder / "Packages"
-    if not index.exists():
+    if not list(folder.glob("docker.io_*")):
         subprocess.run(["apt-get", "-qq", "download", *PACKAGES], cwd=folder, check=True)
-        listed = subprocess.run(
-            ["dpkg-scanpackages", "."], cwd=folder, check=True, capture_output=True
-        )
-        index.write_bytes(listed.stdout)
+    tree = folder / TOOLKIT
+    hook = (cache.SCRIPTS / HOOK).read_text()
+    files = {"DEBIAN/control": CONTROL, "usr/bin/nvidia-ctk": CTK, f"usr/bin/{HOOK}": hook}
+    for name, text in files.items():
+        file = tree / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o755)
+    for argv, out in (
+        (["dpkg-deb", "--root-owner-group", "--build", TOOLKIT, f"{TOOLKIT}.deb"], "built"),
+        (["dpkg-scanpackages", "."], "Packages"),
+    ):
+        said = subprocess.run(argv, cwd=folder, check=True, capture_output=True)
+        (folder / out).write_bytes(said.stdout)
     return folder
 
 
-@pytest.fixture
-def bare() -> Iterator[Lab]:
-    """Machines of this test's own: on the box docker is not installed, but could be."""
-    if shutil.which("dpkg-scanpackages") is None:
-        pytest.skip("no dpkg-scanpackages: apt-get install dpkg-dev")
+@contextmanager
+def bare_machine() -> Iterator[Lab]:
+    """Machines of one's own: on the box docker is not installed, but could be; it has a GPU."""
     folder = repository()  # there is no way out of the machines' networks
     with Lab() as lab:
         lab.enter_laptop()
@@ -67,10 +93,21 @@ def bare() -> Iterator[Lab]:
         # the box sees the files of this machine
         source = f"deb [trusted=yes] file:{folder} ./\n"
         box.run(["sh", "-ec", BARE, "sh", source], timeout=120)
+        box.set_gpus([Gpu(0)])
+        box.run(["rm", f"/usr/bin/{HOOK}"])
         box.set_password("alice", test_setup.PASSWORD)
         box.sshd("PasswordAuthentication yes\nAuthorizedKeysFile .ssh/authorized_keys")
         box.write("/etc/sudoers.d/alice", test_setup.SUDOERS, mode=0o440)
         box.write("/etc/pam.d/sudo", test_setup.SUDO_PAM)
+        yield lab
+
+
+@pytest.fixture
+def bare() -> Iterator[Lab]:
+    """Such machines."""
+    if shutil.which("dpkg-scanpackages") is None:
+        pytest.skip("no dpkg-scanpackages: apt-get install dpkg-dev")
+    with bare_machine() as lab:
         yield lab
 
 
@@ -89,9 +126,15 @@ def test_a_bare_machine_gets_docker_and_opens_a_notebook(bare: Lab, tmp_path: Pa
         typist.answers(b"password: ", test_setup.PASSWORD)
         typist.answers(b"Run this on", "yes")
         typist.answers(b"sudo password of alice", test_setup.PASSWORD)
+        typist.answers(b"Run this on", "yes")  # the toolkit, as there are GPUs
         shown = typist.rest()
         code = process.wait(60)
     assert "apt-get install -y --no-install-recommends docker.io" in shown
+    assert "apt-get install -y nvidia-container-toolkit" in shown
+    assert "nvidia-ctk runtime configure --runtime=docker" in shown
+    assert shown.count("sudo password of alice") == 1
     assert code == 0, shown
     with laptop.connected("my-box", "--config", str(home / ".config/remotenb/config.toml")) as one:
         assert one.ready["image"] == LAB4
+        seen = box.docker("exec", one.ready["container"], "nvidia-smi", "-L").stdout
+        assert seen.startswith("GPU 0")
