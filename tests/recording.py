@@ -12,13 +12,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.machines import test_setup, test_setup_bare
 from tests.machines.conftest import LAB4
-from tests.machines.test_setup import PASSWORD
-from tests.machines.test_setup_bare import bare_machine
 from tests.tmux import Tmux
 
 if TYPE_CHECKING:
     from tests.rig.lab import Lab
+
+assert sys.platform != "win32"  # a terminal of its own
 
 GUIDE = Path(__file__).parent.parent / "docs/guides/setup.md"
 BEGIN, END = "<!-- make recording -->\n", "<!-- end of recording -->\n"
@@ -44,10 +45,10 @@ def record(lab: Lab, home: Path) -> str:
             ("remembered? (yes/no)", "yes"),
             ("make the key", "yes"),
             ("Passphrase for", ""),
-            ("'s password:", PASSWORD),
+            ("'s password:", test_setup.PASSWORD),
             ("keyring", "no"),
             ("Run this on", "yes"),
-            ("sudo password", PASSWORD),
+            ("sudo password", test_setup.PASSWORD),
             ("Run this on", "yes"),
         )
         tmux.until_prompt("$", seconds=PATIENCE_S)
@@ -81,7 +82,7 @@ def readable(shown: str, lab: Lab, home: Path) -> str:
 
 def main() -> None:
     """Record it, and put it into the guide."""
-    with tempfile.TemporaryDirectory() as folder, bare_machine() as lab:
+    with tempfile.TemporaryDirectory() as folder, test_setup_bare.bare_machine() as lab:
         recording = record(lab, Path(folder))
     before, _, rest = GUIDE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
