@@ -5,6 +5,10 @@
 # the caller's "undo" is called, which ends.
 
 id=
+bare=
+
+# what was made until now
+take_away() { [ -z "$id$bare" ] || $ENGINE rm -f $id $bare >/dev/null 2>&1; }
 
 # as the user and before the engine, which would make a missing folder root's
 make_folders() {
@@ -30,6 +34,7 @@ introduce() {
     root=$aside/root
     mkdir -p "$root/etc" && introduced
     done=$?
+    [ -z "$bare" ] || $ENGINE rm "$bare" >/dev/null
     rm -rf "$aside"
     return "$done"
 }
@@ -68,19 +73,42 @@ MOUNTS
 }
 
 # In an image that was made where this name had another number, the folders in the home become this
-# user's too, so that more can be put into them; the files there stay as they are. Not where
-# something is mounted in the home: it would be read through, and may be without end.
+# user's too, so that more can be put into them; the files there stay as they are. So do those on the
+# way to what is mounted in the home, which the engine makes as root's. What is mounted there is not
+# read, as it may be without end: a container of the image alone tells of the rest.
 give_home() {
     give "$USER_HOME" || return 1
     [ "$userns" != host ] && ! mounted "$USER_HOME" || return 0
-    case $mounts in *"$USER_HOME"/*) return 0 ;; esac
-    owner=$($ENGINE cp "$id:$USER_HOME" - 2>/dev/null | tar -tv --numeric-owner -f - 2>/dev/null | awk '{ print $2; exit }')
-    case $owner in "" | "$(id -u)"/*) return 0 ;; esac
-    $ENGINE cp "$id:$USER_HOME" - | tar -t --quoting-style=literal -f - |
-        awk -v above="${USER_HOME%/*}/" -v home="${USER_HOME##*/}/" '
-            index($0, home) == 1 && /[^\/]\/$/ { print substr(above $0, 2) }' >"$aside/folders" || return 1
+    told=$id
+    case $mounts in *"$USER_HOME"/*)
+        bare=$($ENGINE create --pull=never --network=none "$($ENGINE inspect -f '{{.Image}}' "$id")" true) || return 1
+        told=$bare
+        ;;
+    esac
+    { on_the_way && in_the_home; } | MOUNTS=$mounts awk '
+        BEGIN { n = split(ENVIRON["MOUNTS"], mount, "\n") }
+        {
+            for (i = 1; i <= n; i++) if (mount[i] != "" && index("/" $0 "/", mount[i] "/") == 1) next
+            print
+        }' | sort -u >"$aside/folders"
+    [ -s "$aside/folders" ] || return 0
     (cd "$root" && umask 022 && tr '\n' '\0' <"$aside/folders" | xargs -0 mkdir -p --) &&
         tar -C "$root" --no-recursion --no-unquote -rf "$aside/tar" -T "$aside/folders"
+}
+on_the_way() {
+    printf '%s\n' "$mounts" | awk -v home="$USER_HOME/" '
+        index($0, home) == 1 {
+            n = split(substr($0, length(home) + 1), part, "/")
+            path = substr(home, 2, length(home) - 2)
+            for (i = 1; i < n; i++) print path = path "/" part[i]
+        }'
+}
+in_the_home() {
+    owner=$($ENGINE cp "$told:$USER_HOME" - 2>/dev/null | tar -tv --numeric-owner -f - 2>/dev/null | awk '{ print $2; exit }')
+    case $owner in "" | "$(id -u)"/*) return 0 ;; esac
+    $ENGINE cp "$told:$USER_HOME" - | tar -t --quoting-style=literal -f - |
+        awk -v above="${USER_HOME%/*}/" -v home="${USER_HOME##*/}/" '
+            index($0, home) == 1 && /[^\/]\/$/ { path = substr(above $0, 2); print substr(path, 1, length(path) - 1) }'
 }
 
 # Who else was given GPUs: the earliest keeps them.

@@ -3,7 +3,7 @@
 # parameters are the command that creates it. Prints its id, and who was given GPUs. What fails leaves nothing behind.
 
 undo() {
-    [ -z "$id" ] || $ENGINE rm -f "$id" >/dev/null 2>&1
+    take_away
     exit 1
 }
 trap '' PIPE
@@ -11,7 +11,7 @@ trap undo HUP TERM INT
 
 make_folders
 make_container "$@"
-[ -z "$DETACH" ] || $ENGINE start "$id" >/dev/null || undo
+[ -z "$DETACH" ] || $ENGINE start "${id:?}" >/dev/null || undo
 printf '@id %s\n' "$id" || undo
 holders
 exit 0

@@ -5,7 +5,7 @@
 
 made=
 undo() {
-    [ -z "$id" ] || $ENGINE rm -f "$id" >/dev/null 2>&1
+    take_away
     [ -z "$made" ] || rm -rf "$STATE" "$STATE.json"
     exit 1
 }

@@ -169,6 +169,41 @@ def test_a_root_that_is_read_only_leaves_a_home_in_our_own_folder(laptop: Laptop
         assert said.split()[:2] == ["True", "True"], said
 
 
+def test_a_home_of_another_number_is_the_users_also_where_folders_are_mounted_in_it(
+    laptop: Laptop, box: Box
+) -> None:
+    theirs = "mkdir -p '/home/alice/.local/a b' /home/alice/data/in && chown -R 1234:5 /home/alice"
+    box.docker("run", "--name", "maker", TINY, "sh", "-c", theirs)
+    box.docker("commit", "maker", "other:1")
+    box.docker("rm", "maker")
+    box.run(["install", "-d", "-m", "755", "/srv/everyones", "/srv/everyones/deep"])
+    mounts = (
+        "--volume",
+        "~/work:/home/alice/way/to/work",
+        "--volume=/srv/everyones:/home/alice/data",
+    )
+    new = "touch .local/new '.local/a b/new' way/new way/to/new way/to/work/new"
+    write = f"cd && {new} && stat -c %u * .local"
+    done = laptop.run(
+        "run",
+        "-F",
+        str(laptop.ssh_config),
+        *mounts,
+        "--rm",
+        "gpu-box",
+        "other:1",
+        "--",
+        "sh",
+        "-c",
+        write,
+    )
+    assert (done.code, done.err) == (0, ""), done
+    assert done.out.split() == ["0", "1000", "1000"]  # data is the machine's
+    assert owner(box, "/srv/everyones/deep") == owner(box, "/srv/everyones") == "0:0"
+    assert owner(box, "/home/alice/work/new") == "1000:1000"
+    assert box.docker("ps", "-aq").stdout == ""
+
+
 REMAPPED = """
 useradd --system --no-create-home dockremap 2>/dev/null || true
 chmod o+x /var/lib/docker
