@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from remotenb.errors import LocalError
 from remotenb.supervisor import Failed, Gone, Up, WaitingForPerson
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from remotenb.credentials import Asker
     from remotenb.find import People
     from remotenb.supervisor import Event, State
+
+
+def _busy() -> LocalError:
+    return LocalError("somebody is being asked at another terminal", hint="go on there")
 
 
 def _nothing() -> None:
@@ -35,7 +40,7 @@ class Visit:
 
 
 class Presence:
-    """The visit of the moment; the newest counts."""
+    """The visit of the moment."""
 
     def __init__(self, people: People | None, came: Callable[[], object]) -> None:
         """``came`` is called when somebody is there, from a thread of theirs."""
@@ -53,12 +58,14 @@ class Presence:
             self._listener.start()
 
     def receive(self, visit: Visit) -> None:
-        """Somebody is there."""
+        """Somebody is there; while another one is being asked, that is told them instead."""
         with self._lock:
-            before, self._visit = self._visit, visit
-        if before is not None and not before.over.done():
-            before.over.set_result(None)
-        self._came()
+            busy = self._visit is not None
+            self._visit = self._visit or visit
+        if busy:
+            visit.over.set_result(_busy())
+        else:
+            self._came()
 
     def taken(self) -> Visit | None:
         """Who came since the last time, and may be asked now."""

@@ -60,28 +60,31 @@ def read(alias: str, user: str | None, port: int | None, file: Path | None) -> O
 
 def system_folder() -> Path:
     """Where the system keeps its ssh_config."""
-    return Path(os.environ.get("PROGRAMDATA", "")) / "ssh" if os.name == "nt" else Path("/etc/ssh")
+    data = os.environ.get("PROGRAMDATA", "C:\\ProgramData")
+    return Path(data) / "ssh" if os.name == "nt" else Path("/etc/ssh")
 
 
 def aliases(file: Path) -> list[str]:
     """The names that ``file`` has a Host block for, and what it includes; no patterns."""
-    names: list[str] = []
-    for line in _lines(file, 0):
-        if line.keyword == "host":
-            names += [word for word in line.words if not set(word) & set("*?!")]
-        elif line.keyword == "include":
-            names += [name for one in _included(line) for name in aliases(one) if one != file]
+    names, files = list[str](), [file]
+    for one in files:  # which grows
+        for line in _lines(one, 0, lenient=True):
+            if line.keyword == "host":
+                names += [word for word in line.words if not set(word) & set("*?!")]
+            elif line.keyword == "include":
+                files += [more for more in _included(line) if more not in files]
     return names
 
 
-def _lines(file: Path, depth: int) -> Iterator[Line]:
+def _lines(file: Path, depth: int, *, lenient: bool = False) -> Iterator[Line]:
+    """What ``file`` says; a line that is wrong is an error, or with ``lenient`` passed over."""
     if depth > MAX_DEPTH:
         raise SshConfigError(
             f"too many levels of Include at {file}", hint="does it include itself?"
         )
     try:
         with file.open("rb") as stream:
-            text = stream.read(FILE_LIMIT).decode("utf-8", "replace")
+            text = stream.read(FILE_LIMIT).decode("utf-8-sig", "replace")
     except (FileNotFoundError, IsADirectoryError):  # passed over, as by ssh
         return
     except OSError as error:
@@ -90,7 +93,12 @@ def _lines(file: Path, depth: int) -> Iterator[Line]:
         ) from None
     ignored: list[str] = []
     for number, content in enumerate(text.split("\n"), 1):
-        line = keywords.parse(file, number, content, ignored)
+        try:
+            line = keywords.parse(file, number, content, ignored)
+        except SshConfigError:
+            if not lenient:
+                raise
+            continue
         if line is not None:
             ignored += line.words[0].split(",") if line.keyword == "ignoreunknown" else []
             yield line

@@ -14,6 +14,7 @@ from platformdirs import user_state_path
 
 from remotenb.errors import KeyUnusable, SshConfigError, UsageError
 from remotenb.ssh.config import parse_destination, resolve
+from remotenb.ssh.reader import aliases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,6 +226,12 @@ def test_a_config_that_ssh_refuses_is_an_error_of_ours(
     with pytest.raises(SshConfigError) as raised:
         resolved(text)
     assert (raised.value.code, bool(raised.value.hint)) == (3, True)
+
+
+def test_names_to_complete_are_found_past_circles_and_lines_that_are_wrong(home: Path) -> None:
+    (home / "one").write_text(f"\ufeffHost a b*\nNonsense\nInclude {home}/t*\nHost c\n", "utf-8")
+    (home / "two").write_text(f"Include {home}/one {home}/two\nHost !x d\n", "utf-8")
+    assert aliases(home / "one") == ["a", "c", "d"]
 
 
 def test_dev_null_is_a_config_without_a_word(home: Path) -> None:
