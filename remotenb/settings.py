@@ -180,10 +180,24 @@ def _convert(key: str, value: object, source: str, where: str, *, strict: bool =
     except msgspec.ValidationError as error:
         place = f"{source}: {where}" if source else where
         said = str(error).replace(" - at `$", f" - at `{key}").removesuffix(f" - at `{key}`")
+        for kind, words in _IN_WORDS.items():
+            said = said.replace(f"`{kind}`", words)
         raise ConfigError(
             f"{place}: {key}: {said[:1].lower()}{said[1:]}",
             hint=f"docs/reference/config.md tells what {key} may be",
         ) from None
+
+
+_IN_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
+"""What msgspec calls Python's and JSON's types."""
 
 
 def _from_environment(environment: Mapping[str, str]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import logging
 import os
@@ -13,6 +14,7 @@ import click
 from remotenb import __version__
 from remotenb.cli import stopping
 from remotenb.errors import RemotenbError, UsageError
+from remotenb.text import plain
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -112,6 +114,16 @@ class LazyGroup(click.Group):
         if COMPLETING in os.environ:
             _complete_host(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but that what was meant is guessed."""
+        name = args[0]
+        close = difflib.get_close_matches(name, COMMANDS, 1, 0.6) if name not in COMMANDS else []
+        if close and not ctx.resilient_parsing:
+            raise UsageError(f"there is no command {plain(name)}", hint=f"did you mean {close[0]}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands and their one line, without importing them."""

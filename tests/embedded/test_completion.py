@@ -105,3 +105,10 @@ def asked_script(home: Path, shell: str) -> list[str]:
 
 def test_patterns_are_no_names(home: Path) -> None:
     assert aliases(home / ".ssh" / "nothing") == []
+
+
+def test_a_command_that_does_not_exist_is_guessed() -> None:
+    argv = [sys.executable, "-m", "remotenb", "connekt", "gpu-box"]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "did you mean connect?" in done.stderr

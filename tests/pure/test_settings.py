@@ -120,6 +120,21 @@ def test_a_wrong_variable_is_named() -> None:
         settled("", {"REMOTENB_PORT": "http"})
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("port = 70000", "expected a whole number <= 65535"),
+        ('browser = "yes"', "expected true or false, got text"),
+        ('volumes = "a:/b"', "expected a list, got text"),
+        ("env = 1", "expected a table, got a whole number"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words(line: str, words: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        settled(f"[defaults]\n{line}\n")
+    assert words in raised.value.message
+
+
 def test_variables_that_are_no_settings_are_left_alone() -> None:
     environment = {"REMOTENB_DEBUG": "1", "REMOTENB_CONFIG": "x", "REMOTENB_VOLUMES": "a:/b"}
     assert settled("", environment) == Settings()
