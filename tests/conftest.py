@@ -23,6 +23,16 @@ def pytest_report_header() -> str:
     return f"rig: {'lacks ' + ', '.join(lacking) if lacking else 'real machines'}"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What may run side by side: one file and the next, but not those whose box is this machine."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        file = item.path.relative_to(Path(__file__).parent.parent)
+        here = {"background", "embedded"} & set(file.parts)  # their boxes see each other's Jupyters
+        item.add_marker(pytest.mark.xdist_group("this machine" if here else str(file)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test writes into the developer's state folder, or touches their keyring."""

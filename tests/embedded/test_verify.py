@@ -124,7 +124,7 @@ def found_in(folder: Path) -> Found:
         seen[:] = [file for file in scan.files if str(file.path).startswith(where)]
         return bool(seen) and any(one.port == seen[0].port for one in scan.listening)
 
-    until(look, f"Jupyter in {folder.name}", 40)
+    until(look, f"Jupyter in {folder.name}", 90)
     return on_host(parse_scan(b""), seen[0])
 
 
