@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Final, NoReturn
 
-from . import images, packages, registry, stale
+from . import images, newer, packages, registry, stale
+from .failures import RigError
 from .lab import Lab
 
 _NOTE: Final = "pids.json"
@@ -45,6 +46,10 @@ def _prepare() -> None:
         print("rig: images (a first time takes minutes) …", flush=True)
         with TemporaryDirectory() as place:
             registry.prepare(Path(place), images.build())
+        try:
+            newer.prepare()
+        except RigError as error:
+            print(f"rig: {error}; the tests of containerd's image store are skipped", flush=True)
 
 
 def _up() -> None:

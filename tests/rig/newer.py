@@ -27,17 +27,22 @@ rm -rf lists cache sources.list docker.io_*.deb
 """
 
 
-def dockerd() -> Path:
-    """The program, fetched once; this machine's own where that is new enough."""
+def dockerd() -> Path | None:
+    """The program: this machine's own where that is new enough, else what was fetched."""
     own = shutil.which("dockerd")
-    if own and _major(own) >= _SINCE:
-        return Path(own)
+    program = Path(own) if own and _major(own) >= _SINCE else _folder() / "usr/sbin/dockerd"
+    return program if program.exists() else None
+
+
+def prepare() -> None:
+    """Fetch it, once; the machines' own networks have no way out."""
     with cache.lock(f"dockerd-{_SUITE}", seconds=300):
-        folder = cache.directory(f"dockerd-{_SUITE}")
-        program = folder / "usr/sbin/dockerd"
-        if not program.exists():
-            _fetch(folder)
-    return program
+        if dockerd() is None:
+            _fetch(_folder())
+
+
+def _folder() -> Path:
+    return cache.directory(f"dockerd-{_SUITE}")
 
 
 def _fetch(folder: Path) -> None:
