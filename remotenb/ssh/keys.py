@@ -7,6 +7,7 @@ import os
 import struct
 import sys
 import time
+import warnings
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -125,8 +126,10 @@ def line_of(key: serialization.SSHCertPublicKeyTypes) -> bytes:
 def _read(file: Path, passphrase: bytes | None) -> PKey:
     if ppk.is_one(data := file.read_bytes()[:FILE_LIMIT]):
         return ppk.load(data, passphrase)
-    # cryptography wants bytes, whatever paramiko's stubs say
-    return PKey.from_path(file, passphrase)  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of DSA; such a key is told to be of no use
+        # cryptography wants bytes, whatever paramiko's stubs say
+        return PKey.from_path(file, passphrase)  # type: ignore[arg-type]
 
 
 def _own_public(data: bytes) -> bytes:

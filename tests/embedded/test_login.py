@@ -182,6 +182,18 @@ def test_a_file_that_is_no_private_key_is_said_to_be_what_it_is(
     assert words in error.message
 
 
+def test_a_key_of_a_type_that_nobody_takes_any_more_is_said_to_be_that(
+    box: Box, tmp_path: Path
+) -> None:
+    file = tmp_path / "dsa"
+    made = ["ssh-keygen", "-q", "-t", "dsa", "-N", "", "-f", str(file)]
+    if subprocess.run(made, check=False, timeout=30, capture_output=True).returncode:
+        pytest.skip("this ssh-keygen makes none")
+    error = refused(replace(box.host, identity_files=(file,)))
+    assert type(error) is KeyUnusable
+    assert "a type that is not supported" in error.message
+
+
 def test_a_port_that_refuses_is_unreachable(box: Box) -> None:
     with closed_port() as port:
         error = refused(replace(box.host, port=port))
