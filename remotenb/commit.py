@@ -34,13 +34,14 @@ _IN_HOME = (
     r"\.(ssh|gnupg|aws|azure|docker|kube|kaggle|huggingface|pip|jupyter)",
     r"\.config/(gcloud|gh|git/credentials|pip|rclone|wandb)",
     r"\.cache/(pip|uv|huggingface/(token|stored_tokens))",
-    r"\.ipython/profile_[^/]+/(history\.sqlite[^/]*|log|pid|security)",
+    r"\.ipython/profile_[^/]+/(history\.sqlite[^/]*|log|pid|security|startup/README)",
     r"\.local/share/(jupyter/(runtime|notebook_secret|nbsignatures\.db[^/]*)|keyrings)",
     r"\.local/share/fish/fish_history",
 )
 _ELSEWHERE = (
     r"^/(dev|proc|run|sys|tmp|var/run|var/tmp)",
     r"^/etc/(hosts|hostname|mtab|resolv\.conf)",
+    r"^/(usr/)?sbin/docker-init",  # mounted there, by --init
 )
 PRIVATE = f"({_HOME}({'|'.join(_IN_HOME)})|{'|'.join(_ELSEWHERE)})(/|$)"
 """Paths that never go into an image: histories, keys, logins, pip's cache, what is of one run."""

@@ -26,13 +26,13 @@ from remotenb.text import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remotenb.commit import Changes
+    from remotenb.commit import Changes, Folder
     from remotenb.credentials import Asker
     from remotenb.machine import Machine
     from remotenb.model import Container, Gpu, Probe
     from remotenb.spec import Wish
 
-FOLDERS_SHOWN = 3
+SHOWN = 3
 SUFFIX = "-before"
 """Of the old one's name, while the new one is made."""
 
@@ -151,7 +151,7 @@ def _agree(machine: Machine, old: Container, person: Asker | None) -> None:
     with machine.report.step(f"looking at what is in {old.name} alone"):
         changes = commit.look(machine, old)
         busy = commit.busy_kernels(machine, old) if old.running else 0
-    losses = [*_kernels(busy), *_files(changes, told=old.running)]
+    losses = [*_kernels(busy), *_files(changes, old)]
     if not losses:
         return
     said = f"container {old.name} would lose {' and '.join(losses)}"
@@ -170,16 +170,20 @@ def _kernels(busy: int | None) -> Iterator[str]:
         yield f"{busy} busy kernel{'s' if busy > 1 else ''}"
 
 
-def _files(changes: Changes, *, told: bool) -> Iterator[str]:
-    """What was written outside the volumes, but no histories and caches; ``told`` by folders."""
-    if changes.folders:
-        shown = ", ".join(
-            f"{plain(one.path)} ({_shown(one.size)})" for one in changes.folders[:FOLDERS_SHOWN]
-        )
-        more = len(changes.folders) - FOLDERS_SHOWN
+def _files(changes: Changes, old: Container) -> Iterator[str]:
+    """What was written outside the volumes, but no histories and caches."""
+    folders = [one for one in changes.folders if not (old.user and _names_alone(one))]
+    if folders:
+        shown = ", ".join(f"{plain(one.path)} ({_shown(one.size)})" for one in folders[:SHOWN])
+        more = len(folders) - SHOWN
         yield f"what was written in {shown}" + (f" and {more} more folders" if more > 0 else "")
-    elif changes.size and not told:
+    elif changes.size and not old.running:  # then nobody can tell where
         yield f"{_shown(changes.size)} that it wrote outside its volumes"
+
+
+def _names_alone(folder: Folder) -> bool:
+    """Whether it has passwd and group, which tell the user's name there, and nothing else."""
+    return folder.path == "/etc" and folder.files <= 2  # noqa: PLR2004  those two
 
 
 def _shown(size: int) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from tests.machines.conftest import CLASSIC, listed
 from tests.notebook import Notebook
 from tests.rig.gpus import Gpu
+from tests.tmux import PROMPT, Tmux
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.laptop import Laptop
     from tests.rig.box import Box
 
-WRITE = """\
+MINE = """\
 import os, pathlib
-pathlib.Path("/work/kept").write_text("in a volume")
 pathlib.Path(os.path.expanduser("~/mine")).write_bytes(bytes(1 << 20))
 """
+KEPT = 'import pathlib; pathlib.Path("/work/kept").write_text("in a volume")'
 GPUS = "import subprocess as s; print(s.getoutput('nvidia-smi -L'))"
 MADE_BY = """
 env = { SEED = "42" }
@@ -46,7 +50,8 @@ def test_a_container_is_made_again_in_its_place_and_nothing_is_lost_unasked(
     with laptop.connected("gpu-box", *first, "--config", str(config)) as session:
         name, url = session.ready["container"], session.ready["url"]
         notebook = Notebook(url)
-        notebook.run(WRITE)
+        notebook.run(KEPT)
+        notebook.run(MINE)
         open_here = laptop.refused("gpu-box", "--recreate", "--yes")
         assert (open_here["error"], open_here["code"]) == ("UsageError", 2)
         assert "remotenb disconnect gpu-box" in open_here["hint"]
@@ -79,3 +84,22 @@ def test_a_container_is_made_again_in_its_place_and_nothing_is_lost_unasked(
         seen = "import os; print(os.listdir('/work'), os.listdir('/more'), os.environ['SEED'])"
         assert notebook.run(seen) == "['kept'] [] 42\n"
     assert names(laptop) == [name]
+
+
+def test_a_person_is_shown_what_would_be_lost_and_may_say_no(
+    laptop: Laptop, box: Box, tmp_path: Path
+) -> None:
+    with laptop.connected("gpu-box", "--image", CLASSIC) as session:
+        name = session.ready["container"]
+        Notebook(session.ready["url"]).run(MINE)
+    before = about(box, name)
+    words = laptop.argv("connect", "gpu-box", "--recreate", "--no-browser")
+    with Tmux(tmp_path, laptop.environment, columns=80) as tmux:
+        tmux.enters(shlex.join(words))
+        lost = f"container {name} would lose what was written in /home/alice (1.0 MiB)"
+        tmux.until(lambda: f"{lost}. Make it again all the same (yes/no)?" in tmux.history)
+        tmux.enters("no")
+        tmux.until_prompt(PROMPT.strip())
+        assert f"{lost}; nothing was changed" in tmux.history
+        assert "remotenb commit gpu-box NAME:TAG keeps the files" in tmux.history
+    assert about(box, name) == before
