@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from remotenb.engines.docker import LABEL_GPUS
+from remotenb.images.reference import is_partial
 from remotenb.model import Container, EngineState, Image, Ownership, Published, Scan
-from remotenb.reference import is_partial
 from remotenb.scan import parse_scan
 from remotenb.text import one_line, plain
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from remotenb import notes
 from remotenb.engines.docker import made_here
 from remotenb.errors import ServerOpen
 from remotenb.gpus import lost
+from remotenb.laptop import notes
 
 if TYPE_CHECKING:
     from remotenb.model import Container, EngineState

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from paramiko import ChannelException, SSHException
 
-from remotenb import browser, far
+from remotenb import far
 from remotenb.checkup import Finding, box, notebook, parse, untested, way
 from remotenb.engines import container_engine
 from remotenb.errors import FarSideError, LinkError, RemotenbError
 from remotenb.jupyter import started
+from remotenb.laptop import browser
+from remotenb.session.tunnels import Tunnel
 from remotenb.spec import same_image
 from remotenb.text import one_line
 from remotenb.tunnel.listener import bind
-from remotenb.tunnels import Tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from remotenb.find import Find, Seen
     from remotenb.model import Container, EngineState, Image, Probe
     from remotenb.server import Endpoint
-    from remotenb.session import Connect
+    from remotenb.session.opening import Connect
     from remotenb.ssh.link import Link
 
 SCRIPT_TIMEOUT_S = 90.0

@@ -9,11 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from remotenb import caveats
-from remotenb.again import decide_again
-from remotenb.credentials import Asker
 from remotenb.decision import Refuse, Reuse, StartContainer, StartServer
-from remotenb.equip import agree, bare, lacks_it
-from remotenb.equip import install as equip
 from remotenb.errors import (
     GpuTaken,
     ImageMissing,
@@ -21,23 +17,27 @@ from remotenb.errors import (
     LimitRefused,
     NoImage,
 )
+from remotenb.install.equip import agree, bare, lacks_it
+from remotenb.install.equip import install as equip
 from remotenb.jupyter import PATIENCE_S, verify_all
+from remotenb.laptop.credentials import Asker
 from remotenb.launch import Launcher
 from remotenb.machine import Machine
 from remotenb.plan import decide
 from remotenb.probe import probe as look_around
 from remotenb.reach import candidates
 from remotenb.server import Rejected, Server
+from remotenb.session.again import decide_again
+from remotenb.session.ways import Ways
 from remotenb.settings import parse_gpus
 from remotenb.spec import absolute, choose_gpus
-from remotenb.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from remotenb.clock import Clock
     from remotenb.decision import Plan
+    from remotenb.laptop.clock import Clock
     from remotenb.model import Container, Image, Probe
     from remotenb.recreate import Again
     from remotenb.report import Reporter

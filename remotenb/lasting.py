@@ -7,14 +7,14 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from remotenb.clock import SystemClock
 from remotenb.errors import LinkError, RemotenbError
-from remotenb.retrying import Outage, Trouble, policy_for, trouble
+from remotenb.laptop.clock import SystemClock
+from remotenb.session.retrying import Outage, Trouble, policy_for, trouble
 from remotenb.ssh.link import open_link
 from remotenb.ssh.redial import redial_first_hop
 
 if TYPE_CHECKING:
-    from remotenb.clock import Clock
+    from remotenb.laptop.clock import Clock
     from remotenb.machine import Machine
 
 GIVE_UP_S = 3600.0

@@ -29,9 +29,9 @@ from remotenb.errors import (
     JupyterNotReady,
     RemotenbError,
 )
+from remotenb.images.room import check_copy
 from remotenb.reach import ANY, LOOPBACK, of_new, of_started
 from remotenb.readiness import until_ready
-from remotenb.room import check_copy
 from remotenb.scan import parse_scan, records
 from remotenb.secret import Secret
 from remotenb.setback import LOG_LINES, who_was_faster, why_no_server, why_not_started
@@ -40,12 +40,12 @@ from remotenb.text import one_line, tail
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from remotenb.clock import Clock
     from remotenb.decision import ContainerSpec, StartContainer, StartServer
+    from remotenb.laptop.clock import Clock
     from remotenb.model import Container, Probe, RuntimeFile
     from remotenb.server import Found, Server
+    from remotenb.session.ways import Ways
     from remotenb.ssh.link import Link
-    from remotenb.ways import Ways
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remotenb import far
-from remotenb.commit import LABEL_COMMITTED
-from remotenb.reference import is_partial
+from remotenb.images.commit import LABEL_COMMITTED
+from remotenb.images.reference import is_partial
 from remotenb.transfer.archive import LABEL_PARTIAL
 
 if TYPE_CHECKING:

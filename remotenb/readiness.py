@@ -11,9 +11,9 @@ from remotenb.server import Rejected, Server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotenb.clock import Clock
+    from remotenb.laptop.clock import Clock
     from remotenb.server import Found
-    from remotenb.ways import Ways
+    from remotenb.session.ways import Ways
 
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 0.25
 LOOK_EVERY_S = 1.0

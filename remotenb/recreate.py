@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from remotenb import commit
 from remotenb.decision import StartContainer
 from remotenb.engines.docker import notebook_of_ours, state_dir
 from remotenb.errors import ContainerMissing, FarSideError, RemotenbError, UsageError
+from remotenb.images import commit
 from remotenb.machine import ENGINE_TIMEOUT_S
 from remotenb.required import image_id, named_in_full, require_image
 from remotenb.settings import parse_volume, recorded
@@ -26,8 +26,8 @@ from remotenb.text import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remotenb.commit import Changes, Folder
-    from remotenb.credentials import Asker
+    from remotenb.images.commit import Changes, Folder
+    from remotenb.laptop.credentials import Asker
     from remotenb.machine import Machine
     from remotenb.model import Container, Gpu, Probe
     from remotenb.spec import Wish

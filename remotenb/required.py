@@ -12,7 +12,7 @@ from remotenb.errors import (
     ImageMissing,
     NoImage,
 )
-from remotenb.reference import among
+from remotenb.images.reference import among
 from remotenb.spec import maker, same_image
 
 if TYPE_CHECKING:

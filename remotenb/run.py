@@ -12,11 +12,11 @@ from remotenb.engines import container_engine
 from remotenb.engines.docker import LABEL_GPUS, LABEL_RUN
 from remotenb.errors import GpuTaken
 from remotenb.execute import Execution
+from remotenb.images.room import check_copy
 from remotenb.launch import COPY_TIMEOUT_S
 from remotenb.machine import ENGINE_TIMEOUT_S
 from remotenb.probe import probe
 from remotenb.required import named_in_full, require_image
-from remotenb.room import check_copy
 from remotenb.scan import records
 from remotenb.setback import who_was_faster, why_not_started
 from remotenb.settings import parse_gpus

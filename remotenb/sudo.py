@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from remotenb import far
-from remotenb.credentials import Entry
+from remotenb.laptop.credentials import Entry
 from remotenb.ssh.failures import reported
 from remotenb.text import one_line
 

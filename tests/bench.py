@@ -23,12 +23,12 @@ import sshtunnel
 
 from remotenb import far
 from remotenb.server import ON_HOST, Endpoint
+from remotenb.session.ways import Place, attach
 from remotenb.ssh.config import resolve
 from remotenb.ssh.link import open_link
 from remotenb.tunnel.direct import DirectCarrier
 from remotenb.tunnel.listener import Listener, bind
 from remotenb.tunnel.relayed import Relayed
-from remotenb.ways import Place, attach
 from tests import costs
 from tests.costs import BULK
 from tests.laptop import Laptop

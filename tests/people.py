@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from remotenb.credentials import Credentials
+from remotenb.laptop.credentials import Credentials
 from remotenb.secret import Secret
 from remotenb.text import plain
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from remotenb.background.hub import Hub
-    from remotenb.credentials import Asker
+    from remotenb.laptop.credentials import Asker
     from remotenb.report import Forwarded, Ready, Snapshot
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from remotenb.clock import timestamp
+from remotenb.laptop.clock import timestamp
 from remotenb.report import Ready, error_members, members
 from remotenb.text import one_line
 

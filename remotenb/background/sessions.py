@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from remotenb.background.asking import Facts
     from remotenb.background.state import SessionFile
-    from remotenb.credentials import Asker
+    from remotenb.laptop.credentials import Asker
 
 logger = logging.getLogger(__name__)
 

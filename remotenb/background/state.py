@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remotenb import notes
 from remotenb.errors import LocalError
+from remotenb.laptop import notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

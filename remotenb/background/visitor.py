@@ -17,7 +17,7 @@ from remotenb.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotenb.credentials import Asker
+    from remotenb.laptop.credentials import Asker
 
 Facts = dict[str, object]
 

@@ -15,10 +15,10 @@ from remotenb.errors import UsageError
 from remotenb.text import plain
 
 if TYPE_CHECKING:
-    from remotenb.commit import Changes
+    from remotenb.images.commit import Changes
+    from remotenb.images.reference import Reference
     from remotenb.machine import Machine
     from remotenb.model import Container
-    from remotenb.reference import Reference
 
 FOLDERS_SHOWN = 8
 LITTLE_S = 0.5
@@ -57,7 +57,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     """
     target = _name(name)
     with on_machine(host, where, as_json=as_json) as machine:
-        from remotenb import commit  # noqa: PLC0415  see on_machine
+        from remotenb.images import commit  # noqa: PLC0415  see on_machine
 
         one = machine.container(container, others=others)
         with machine.report.step(f"looking at what was changed in {one.name}"):
@@ -76,7 +76,7 @@ def command(  # noqa: PLR0913  one parameter for each option
 
 
 def _name(text: str) -> Reference:
-    from remotenb.reference import parse  # noqa: PLC0415  only here
+    from remotenb.images.reference import parse  # noqa: PLC0415  only here
 
     name = parse(text)
     if name.digest:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remotenb import memory
 from remotenb.background import detach as background
 from remotenb.background import state
 from remotenb.background.control import Control
@@ -19,13 +18,14 @@ from remotenb.cli import joining, machines, options, stopping
 from remotenb.cli.output import Terminal, reporter
 from remotenb.cli.people import people
 from remotenb.errors import RemotenbError, UsageError
+from remotenb.laptop import memory
 from remotenb.report import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from remotenb.report import Reporter
-    from remotenb.session import Connect, Session
+    from remotenb.session.opening import Connect, Session
     from remotenb.settings import Settings
 
 
@@ -118,7 +118,7 @@ def _planned(
     memory.settle()  # before there are threads
     target = machines.resolved(host, settings)
     dialled = machines.dialled(target)
-    from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 200 ms
+    from remotenb.session.opening import Connect  # noqa: PLC0415  paramiko and fabric: 200 ms
     from remotenb.spec import Wish  # noqa: PLC0415
 
     given = {"--gpus": chosen["gpus"], "--volume": chosen["volumes"]}

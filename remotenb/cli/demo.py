@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from remotenb.embedded import EmbeddedServer
     from remotenb.model import Host
-    from remotenb.session import Connect
+    from remotenb.session.opening import Connect
 
 STOP_TIMEOUT_S = 10.0
 AWAY_S = 5.0
@@ -76,7 +76,7 @@ def command(
         report.say("This machine plays the server: an SSH server on its loopback, throwaway keys,")
         report.say("a Jupyter of its own in a temporary folder. All of it goes when you stop.")
     with _playing_the_server(drop_every) as (home, host):
-        from remotenb.session import Connect  # noqa: PLC0415  paramiko and fabric: 150 ms
+        from remotenb.session.opening import Connect  # noqa: PLC0415  paramiko and fabric: 150 ms
         from remotenb.settings import Settings  # noqa: PLC0415
         from remotenb.spec import Wish  # noqa: PLC0415
 

@@ -89,7 +89,7 @@ def _target(host: str, settings: Settings) -> Host | Finding:
 def _check_up(target: Host, settings: Settings, *, as_json: bool) -> Iterator[Finding]:
     first = machines.dialled(target)
     from remotenb.doctor import CheckUp  # noqa: PLC0415  paramiko and fabric: 200 ms
-    from remotenb.session import Connect  # noqa: PLC0415
+    from remotenb.session.opening import Connect  # noqa: PLC0415
     from remotenb.spec import Wish  # noqa: PLC0415
 
     wish, person = Wish(settings), people(as_json=as_json)

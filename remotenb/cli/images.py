@@ -9,7 +9,7 @@ import click
 from remotenb.cli import options, tables
 from remotenb.cli.machines import on_machine
 from remotenb.cli.output import done, size
-from remotenb.reference import among
+from remotenb.images.reference import among
 
 if TYPE_CHECKING:
     from remotenb.machine import Machine
@@ -57,6 +57,6 @@ def rmi(*, host: str, image: str, as_json: bool, **where: str | int | None) -> i
 
 
 def _free(machine: Machine) -> int | None:
-    from remotenb.room import room  # noqa: PLC0415  not before it is wanted
+    from remotenb.images.room import room  # noqa: PLC0415  not before it is wanted
 
     return room(machine).free

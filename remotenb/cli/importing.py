@@ -15,7 +15,7 @@ from remotenb.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from remotenb.bookmarks import Bookmark
+    from remotenb.laptop.bookmarks import Bookmark
 
 COLUMNS = ("name", "address", "identity_file", "forwards", "note")
 
@@ -42,7 +42,7 @@ def command(
     what is saved on this laptop. Keys (.ppk) are used where they are.
     """
     options.set_up_logging(int(where["verbose"] or 0))
-    from remotenb import saved  # noqa: PLC0415  what only this command needs
+    from remotenb.laptop import saved  # noqa: PLC0415  what only this command needs
 
     found = saved.in_file(Path(file).expanduser()) if file else saved.on_this_laptop()
     named = where["config_file"]
@@ -71,7 +71,7 @@ def command(
 
 
 def _write(target: Path, new: Iterable[Bookmark], *, as_json: bool) -> None:
-    from remotenb.config_file import with_host, write  # noqa: PLC0415  tomlkit
+    from remotenb.laptop.config_file import with_host, write  # noqa: PLC0415  tomlkit
 
     text = target.read_text(encoding="utf-8-sig") if target.exists() else ""
     for one in new:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from remotenb.files import Plan
-    from remotenb.lacking import Python
+    from remotenb.install.lacking import Python
 
 
 @click.command("install", short_help="Install packages in a container.")
@@ -51,7 +51,7 @@ def command(  # noqa: PLR0913  one for each option
     """
     wanted = _wanted(packages, files)
     with on_machine(host, where, as_json=as_json) as machine, ExitStack() as stack:
-        from remotenb.packages import install  # noqa: PLC0415  see on_machine
+        from remotenb.install.packages import install  # noqa: PLC0415  see on_machine
 
         one = machine.container(container, others=others)
         shown = _Shown(stack, as_json=as_json)
@@ -69,7 +69,7 @@ def command(  # noqa: PLR0913  one for each option
 
 
 def _wanted(packages: tuple[str, ...], files: tuple[str, ...]) -> list[Requirement]:
-    from remotenb.lacking import parse, parse_file  # noqa: PLC0415  msgspec
+    from remotenb.install.lacking import parse, parse_file  # noqa: PLC0415  msgspec
 
     wanted = [parse(one) for one in packages]
     for name in files:

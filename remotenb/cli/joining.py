@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from remotenb import browser
 from remotenb.background import sessions
 from remotenb.background.detach import PARTING
 from remotenb.cli import stopping
 from remotenb.cli.output import Terminal, emit
 from remotenb.errors import LocalError, RemotenbError, UsageError
-from remotenb.presence import Presence
+from remotenb.laptop import browser
 from remotenb.report import Closed, error_of, event_of
+from remotenb.session.presence import Presence
 
 if TYPE_CHECKING:
     import socket
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from remotenb.background.state import SessionFile
     from remotenb.find import People
     from remotenb.report import Reporter
-    from remotenb.session import Connect
+    from remotenb.session.opening import Connect
 
 
 def find(connect: Connect) -> SessionFile | None:

@@ -11,8 +11,8 @@ from remotenb.cli import options
 from remotenb.cli.output import done, reporter
 from remotenb.cli.people import people
 from remotenb.errors import RegistryUnreachable, UsageError
+from remotenb.images.reference import NGC, parse
 from remotenb.model import RegistryLogin
-from remotenb.reference import NGC, parse
 from remotenb.secret import Secret
 from remotenb.text import plain
 
@@ -46,7 +46,7 @@ def login(  # noqa: PLR0913  one parameter for each option
     """
     options.set_up_logging(verbose)
     registry = _checked(registry)
-    from remotenb.credentials import Credentials  # noqa: PLC0415  platformdirs
+    from remotenb.laptop.credentials import Credentials  # noqa: PLC0415  platformdirs
     from remotenb.registry import logins  # noqa: PLC0415
 
     report, person = reporter(as_json=as_json), people(as_json=as_json)
@@ -70,7 +70,7 @@ def logout(*, host: str, registry: str, as_json: bool, verbose: int, **_where: s
     """Take the key for a registry (nvcr.io, if you name none) out of this laptop's keyring."""
     options.set_up_logging(verbose)
     registry = _checked(registry)
-    from remotenb.credentials import Credentials  # noqa: PLC0415  platformdirs
+    from remotenb.laptop.credentials import Credentials  # noqa: PLC0415  platformdirs
     from remotenb.registry import logins  # noqa: PLC0415
 
     warn = reporter(as_json=as_json).warning

@@ -42,7 +42,7 @@ def on_machine(
     settings = settings_of(host, where, **chosen)
     target = resolved(host, settings)
     first = dialled(target)
-    from remotenb.credentials import Credentials  # noqa: PLC0415  what is only for a login
+    from remotenb.laptop.credentials import Credentials  # noqa: PLC0415  what is only for a login
     from remotenb.machine import Machine  # noqa: PLC0415  paramiko and fabric: 200 ms
     from remotenb.probe import probe  # noqa: PLC0415
     from remotenb.ssh.link import open_link  # noqa: PLC0415

@@ -18,8 +18,8 @@ def command(
 ) -> int:
     """Open the notebook of a live session again: a tab was closed, or a token lost."""
     options.set_up_logging(verbose)
-    from remotenb import browser  # noqa: PLC0415
     from remotenb.background import sessions  # noqa: PLC0415  platformdirs
+    from remotenb.laptop import browser  # noqa: PLC0415
 
     answer = sessions.first(sessions.one(host), "open")
     opened = not (no_browser or as_json) and browser.available()

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from remotenb.clock import timestamp
+from remotenb.laptop.clock import timestamp
 from remotenb.report import (
     Closed,
     Dropped,

@@ -9,7 +9,7 @@ import click
 
 from remotenb.cli.output import no_spinner
 from remotenb.errors import UsageError
-from remotenb.reference import wanted
+from remotenb.images.reference import wanted
 from remotenb.secret import Secret
 from remotenb.text import plain
 

@@ -12,14 +12,14 @@ from remotenb.cli.output import done, size
 from remotenb.cli.people import people
 from remotenb.cli.progress import Bytes
 from remotenb.errors import LinkLost, LoginNeeded
-from remotenb.pulling import Pulling
-from remotenb.reference import wanted
+from remotenb.images.pulling import Pulling
+from remotenb.images.reference import wanted
 
 if TYPE_CHECKING:
+    from remotenb.images.reference import Reference
+    from remotenb.images.room import Room
     from remotenb.machine import Machine
     from remotenb.model import RegistryLogin
-    from remotenb.reference import Reference
-    from remotenb.room import Room
 
 
 @click.command("pull", short_help="Let HOST fetch an image from a registry.")
@@ -62,7 +62,7 @@ def _through_outages(machine: Machine, name: Reference, *, as_json: bool) -> Pul
 def pull_as_known(machine: Machine, name: Reference, *, as_json: bool) -> Pulling:
     """Pull with the login that is kept; without one a person is asked, if it turns out needed."""
     from remotenb.cli import login as logging_in  # noqa: PLC0415
-    from remotenb.credentials import Credentials  # noqa: PLC0415  platformdirs
+    from remotenb.laptop.credentials import Credentials  # noqa: PLC0415  platformdirs
     from remotenb.registry import logins  # noqa: PLC0415
 
     person = people(as_json=as_json)
@@ -88,8 +88,8 @@ def pull_as_known(machine: Machine, name: Reference, *, as_json: bool) -> Pullin
 def _pull(
     machine: Machine, name: Reference, login: RegistryLogin | None, *, as_json: bool
 ) -> Pulling:
-    from remotenb.pull import pull, to_fetch  # noqa: PLC0415  paramiko, httpx
-    from remotenb.room import room  # noqa: PLC0415
+    from remotenb.images.pull import pull, to_fetch  # noqa: PLC0415  paramiko, httpx
+    from remotenb.images.room import room  # noqa: PLC0415
 
     space = room(machine)
     layers = to_fetch(name, login, space)

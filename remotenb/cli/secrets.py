@@ -14,7 +14,7 @@ from remotenb.errors import RemotenbError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from remotenb.credentials import Entry
+    from remotenb.laptop.credentials import Entry
 
 COLUMNS = ("kind", "name", "since")
 
@@ -33,7 +33,7 @@ def command() -> None:
 def list_(*, as_json: bool, verbose: int, **_where: str | None) -> int:
     """What is kept, by name; a secret itself is never shown."""
     options.set_up_logging(verbose)
-    from remotenb.credentials import kept  # noqa: PLC0415  platformdirs
+    from remotenb.laptop.credentials import kept  # noqa: PLC0415  platformdirs
 
     rows = [{"kind": entry.kind, "name": entry.name, "since": since} for entry, since in kept()]
     tables.show(rows, COLUMNS, as_json=as_json, none="no secret is kept")
@@ -51,7 +51,7 @@ def keep(*, host: str, for_sudo: bool, as_json: bool, **where: str | int | None)
     A password of sudo is kept by this command alone, and never used by a reconnect.
     """
     options.set_up_logging(int(where["verbose"] or 0))
-    from remotenb.credentials import Credentials, Entry  # noqa: PLC0415  platformdirs
+    from remotenb.laptop.credentials import Credentials, Entry  # noqa: PLC0415  platformdirs
 
     login = machines.resolved(host, machines.settings_of(host, where)).login
     entry = Entry("sudo" if for_sudo else "password", login)
@@ -76,7 +76,7 @@ def forget(*, name: str | None, every: bool, as_json: bool, **where: str | int |
     options.set_up_logging(int(where["verbose"] or 0))
     if every == bool(name):
         raise UsageError("forget which secrets?", hint="name a host, or say --all")
-    from remotenb.credentials import Credentials, noted  # noqa: PLC0415  platformdirs
+    from remotenb.laptop.credentials import Credentials, noted  # noqa: PLC0415  platformdirs
 
     meant = set(_meanings(name, where)) if name else set()
     entries = [one for one in noted() if every or meant & set(_names(one))]

@@ -15,15 +15,15 @@ from remotenb.cli.output import emit
 from remotenb.cli.people import people
 from remotenb.cli.progress import Bytes
 from remotenb.errors import ArchiveUnusable, FileTaken, ImageMissing, TagTaken, UsageError
-from remotenb.reference import wanted
+from remotenb.images.reference import wanted
 from remotenb.text import plain
 from remotenb.transfer.archive import PODMANS, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from remotenb.images.reference import Reference
     from remotenb.lasting import Lasting
-    from remotenb.reference import Reference
     from remotenb.transfer.source import Source
 
     Where = dict[str, str | int | None]
@@ -236,10 +236,10 @@ def _of_laptop(
 
 
 def _of_registry(target: Lasting, image: Reference, stack: ExitStack) -> Source:
-    from remotenb.credentials import Credentials  # noqa: PLC0415  platformdirs
+    from remotenb.images.room import room  # noqa: PLC0415
+    from remotenb.laptop.credentials import Credentials  # noqa: PLC0415  platformdirs
     from remotenb.registry import logins  # noqa: PLC0415
     from remotenb.registry.client import Registry  # noqa: PLC0415  httpx
-    from remotenb.room import room  # noqa: PLC0415
     from remotenb.transfer.fetched import Fetched  # noqa: PLC0415
 
     machine = target.machine

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from remotenb import errors
 from remotenb.engines.complaints import understand
-from remotenb.reference import release_tag
+from remotenb.images.reference import release_tag
 from remotenb.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from remotenb.errors import FarSideError
-    from remotenb.reference import Reference
+    from remotenb.images.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from remotenb.images.reference import Reference
     from remotenb.model import RegistryLogin
-    from remotenb.reference import Reference
 
 logger = logging.getLogger(__name__)
 

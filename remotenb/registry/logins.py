@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from remotenb.credentials import Entry
+from remotenb.images.reference import NGC
+from remotenb.laptop.credentials import Entry
 from remotenb.model import RegistryLogin
-from remotenb.reference import NGC
 from remotenb.secret import Secret
 
 if TYPE_CHECKING:
-    from remotenb.credentials import Credentials
+    from remotenb.laptop.credentials import Credentials
 
 DEFAULT_USERS = {NGC: "$oauthtoken"}
 """Registries where everybody has the same name, and the key alone tells who it is."""

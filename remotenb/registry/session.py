@@ -18,7 +18,7 @@ import httpx
 
 from remotenb import __version__
 from remotenb.errors import LoginNeeded, LoginRefused, RegistryFailed
-from remotenb.reference import DOCKER_HUB
+from remotenb.images.reference import DOCKER_HUB
 from remotenb.registry.challenge import Basic, Bearer, parse
 from remotenb.registry.failures import complaint, reported
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remotenb import config_file
 from remotenb.errors import ConfigError
+from remotenb.laptop import config_file
 from remotenb.setup.outcome import Outcome
 from remotenb.text import one_line
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remotenb import far
-from remotenb.credentials import Credentials
 from remotenb.errors import AuthenticationFailed, FarSideError, KeyUnusable
+from remotenb.laptop.credentials import Credentials
 from remotenb.ssh import newkey
 from remotenb.ssh.link import open_link
 
 if TYPE_CHECKING:
-    from remotenb.credentials import Asker
+    from remotenb.laptop.credentials import Asker
     from remotenb.model import Host
     from remotenb.report import Reporter
     from remotenb.secret import Secret

@@ -14,7 +14,7 @@ from remotenb.text import one_line, tail
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from remotenb.credentials import Asker
+    from remotenb.laptop.credentials import Asker
     from remotenb.report import Reporter
     from remotenb.secret import Secret
     from remotenb.setup.commands import System

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from remotenb.credentials import Entry
+from remotenb.laptop.credentials import Entry
 from remotenb.text import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from remotenb.credentials import Credentials
+    from remotenb.laptop.credentials import Credentials
     from remotenb.model import Host
     from remotenb.secret import Secret
     from remotenb.ssh.transport import Round

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Self
 from fabric import Config, Connection
 from paramiko import SSHClient, SSHConfig
 
-from remotenb.credentials import Credentials
 from remotenb.errors import FarSideError, LinkLost, ScriptFailed, ShellUnusable, SshConfigError
+from remotenb.laptop.credentials import Credentials
 from remotenb.ssh import proxy, refusal, shell
 from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported

@@ -28,7 +28,7 @@ from remotenb.ssh.remembered import Remembered
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotenb.credentials import Credentials
+    from remotenb.laptop.credentials import Credentials
     from remotenb.model import Host
     from remotenb.ssh.transport import Transport
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remotenb import notes
-from remotenb.credentials import Entry
 from remotenb.errors import KeyUnusable
+from remotenb.laptop import notes
+from remotenb.laptop.credentials import Entry
 from remotenb.ssh import keys
 from remotenb.ssh.agent import AgentHangs, AgentKeys
 from remotenb.ssh.known_lines import fingerprint
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from paramiko import AgentKey, PKey
 
-    from remotenb.credentials import Credentials
+    from remotenb.laptop.credentials import Credentials
     from remotenb.model import Host
     from remotenb.secret import Secret
     from remotenb.ssh.refusal import Tried

@@ -16,7 +16,7 @@ from tarfile import BLOCKSIZE, GNU_FORMAT, TarInfo
 from typing import TYPE_CHECKING, Any
 
 from remotenb.errors import ArchiveUnusable, UsageError
-from remotenb.reference import PARTIAL, parse, wanted
+from remotenb.images.reference import PARTIAL, parse, wanted
 from remotenb.text import one_line
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remotenb.errors import RemotenbError
-    from remotenb.reference import Reference
+    from remotenb.images.reference import Reference
     from remotenb.registry.client import Registry
     from remotenb.registry.manifests import Platform
 

@@ -23,7 +23,7 @@ from remotenb.errors import (
     ProtocolFailed,
     TransferTaken,
 )
-from remotenb.reference import PARTIAL
+from remotenb.images.reference import PARTIAL
 from remotenb.transfer.archive import diff_ids, partial_config, partials, written
 from remotenb.transfer.blocks import Pace, Ranges, packed
 from remotenb.transfer.parts import batches, held, part_name

@@ -8,7 +8,7 @@ from pathlib import Path
 import keyring.core
 import pytest
 
-from remotenb.credentials import Credentials
+from remotenb.laptop.credentials import Credentials
 from tests import fake_keyring
 from tests.people import Person
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from keyring.backends import Windows
 
-from remotenb import keyrings, notes
-from remotenb.credentials import Credentials, Entry, kept
 from remotenb.errors import KeyringUnusable
+from remotenb.laptop import keyrings, notes
+from remotenb.laptop.credentials import Credentials, Entry, kept
 from remotenb.secret import Secret
 from tests import fake_keyring
 from tests.logins import terminal
@@ -214,6 +214,6 @@ def test_a_sudo_password_is_kept_by_its_own_command_alone(user: User, tmp_path: 
 
 
 def test_credentials_are_imported_without_the_keyring_library() -> None:
-    code = "import sys, remotenb.credentials; print('keyring' in sys.modules)"
+    code = "import sys, remotenb.laptop.credentials; print('keyring' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -14,7 +14,7 @@ UNLOCKED = 'printf %s secret | gnome-keyring-daemon --unlock --components=secret
 NEVER_UNLOCKED = 'gnome-keyring-daemon --start --components=secrets >&2 && exec "$@"'
 
 ONCE_AROUND = """
-from remotenb.credentials import Credentials, Entry
+from remotenb.laptop.credentials import Credentials, Entry
 from remotenb.secret import Secret
 
 entry = Entry("password", "alice@gpu-box")
@@ -28,7 +28,7 @@ assert mine.find(entry) is None
 print("all right")
 """
 LOCKED = """
-from remotenb.credentials import Credentials, Entry
+from remotenb.laptop.credentials import Credentials, Entry
 from remotenb.errors import KeyringUnusable
 from remotenb.secret import Secret
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotenb import browser
+from remotenb.laptop import browser
 
 if TYPE_CHECKING:
     from pathlib import Path

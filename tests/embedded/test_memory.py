@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from remotenb import memory
+from remotenb.laptop import memory
 
 PROGRAM = """
 import ctypes, pathlib, re, sys, threading
-from remotenb import memory
+from remotenb.laptop import memory
 if sys.argv[1] == "settled":
     assert memory.settle()
 def work():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from remotenb import notify as notify_module
-from remotenb.notify import notify
+from remotenb.laptop import notify as notify_module
+from remotenb.laptop.notify import notify
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="notify-send is Linux's")
 

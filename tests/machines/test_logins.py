@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotenb.credentials import Credentials
 from remotenb.errors import AuthenticationFailed, LoginNeedsPerson
+from remotenb.laptop.credentials import Credentials
 from remotenb.ssh.config import resolve
 from remotenb.ssh.link import open_link
 from remotenb.ssh.remembered import Remembered

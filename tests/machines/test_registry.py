@@ -10,8 +10,8 @@ import pytest
 
 from remotenb import errors
 from remotenb.errors import UsageError
+from remotenb.images.reference import Reference, parse
 from remotenb.model import RegistryLogin
-from remotenb.reference import Reference, parse
 from remotenb.registry.client import Registry as Client
 from remotenb.registry.manifests import Index, Platform, parse_config
 from remotenb.secret import Secret

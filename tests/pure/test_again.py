@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotenb.again import PATIENCE_S, decide_again
 from remotenb.decision import Plan, Refuse, Reuse, StartContainer
 from remotenb.errors import ContainerNotRunning, EngineDown, JupyterNotReady, ServerGone
 from remotenb.model import EngineState
 from remotenb.secret import Secret
+from remotenb.session.again import PATIENCE_S, decide_again
 from tests.pure.samples import container, found, ours, probe, runtime_file, server, wish
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.bookmarks import Bookmark, from_file, from_session, tunnels_of_mobaxterm
-from remotenb.config_file import with_host
+from remotenb.laptop.bookmarks import Bookmark, from_file, from_session, tunnels_of_mobaxterm
+from remotenb.laptop.config_file import with_host
 
 REG = r"""Windows Registry Editor Version 5.00
 

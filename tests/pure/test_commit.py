@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.commit import PRIVATE, Folder, check_room, parse
 from remotenb.engines import layerless
 from remotenb.errors import DiskFull
+from remotenb.images.commit import PRIVATE, Folder, check_room, parse
 
 
 @pytest.mark.parametrize(

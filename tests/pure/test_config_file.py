@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb import config_file
 from remotenb.errors import ConfigError
+from remotenb.laptop import config_file
 from remotenb.settings import parse
 
 EXAMPLE = (Path(__file__).parents[2] / "config.example.toml").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from remotenb.errors import UsageError
-from remotenb.lacking import Python, Wheel, lacking, parse, parse_file, wheel_of
+from remotenb.install.lacking import Python, Wheel, lacking, parse, parse_file, wheel_of
 
 MARKERS = {
     "implementation_name": "cpython",

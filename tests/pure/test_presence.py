@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from remotenb.errors import AuthenticationFailed, LocalError
-from remotenb.presence import Presence, Visit
-from remotenb.retrying import Outage
-from remotenb.supervisor import Due, Failed, Opened, Reopening, Up, WaitingForPerson
+from remotenb.session.presence import Presence, Visit
+from remotenb.session.retrying import Outage
+from remotenb.session.supervisor import Due, Failed, Opened, Reopening, Up, WaitingForPerson
 from tests.people import Person
 
 REFUSED = AuthenticationFailed("no")

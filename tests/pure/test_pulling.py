@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.pulling import Pulling
+from remotenb.images.pulling import Pulling
 from remotenb.registry.manifests import Descriptor
 
 A, B = "36147cfea345", "8e0e1398fabf"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remotenb.errors import UsageError
-from remotenb.reference import Reference, parse, release_tag, wanted
+from remotenb.images.reference import Reference, parse, release_tag, wanted
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -9,9 +9,9 @@ import pytest
 from remotenb import errors
 from remotenb.engines.registries import understand_pull
 from remotenb.errors import DiskFull, FarSideError
-from remotenb.reference import parse
+from remotenb.images.reference import parse
+from remotenb.images.room import Room
 from remotenb.registry.manifests import Descriptor, Manifest, Platform
-from remotenb.room import Room
 
 IMAGE = parse("nvcr.io/nvidia/pytorch:25.10")
 HEAD = 'Error response from daemon: Head "https://nvcr.io/v2/nvidia/pytorch/manifests/25.10": '

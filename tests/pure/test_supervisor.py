@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb import errors, supervisor
+from remotenb import errors
 from remotenb.model import Host
-from remotenb.retrying import Outage, Policy, Schedule, Trouble, policy_for, trouble
-from remotenb.supervisor import (
+from remotenb.session import supervisor
+from remotenb.session.retrying import Outage, Policy, Schedule, Trouble, policy_for, trouble
+from remotenb.session.supervisor import (
     AskPerson,
     Backoff,
     Check,
@@ -42,7 +43,7 @@ from remotenb.supervisor import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from remotenb.supervisor import Action, Event, State
+    from remotenb.session.supervisor import Action, Event, State
 
 NOW = 1000.0
 POLICY = Policy()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from remotenb.wake import Reading, WakeWatch, local_address, read_clocks
+from remotenb.laptop.wake import Reading, WakeWatch, local_address, read_clocks
 
 
 @dataclass

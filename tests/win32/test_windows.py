@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 from paramiko import ECDSAKey
 
-from remotenb import notes, private
 from remotenb.background import asking, detach, state
 from remotenb.background.control import Control
 from remotenb.background.hub import Hub
 from remotenb.cli import stopping
 from remotenb.cli.options import of_the_server
 from remotenb.errors import PortTaken
-from remotenb.keyrings import Keyring
+from remotenb.laptop import notes, private
+from remotenb.laptop.keyrings import Keyring
 from remotenb.report import Quiet
 from remotenb.secret import Secret
 from remotenb.ssh.agent import AgentKeys

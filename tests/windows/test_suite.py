@@ -63,8 +63,8 @@ def test_the_clients_tests_pass_on_windows(
         capture_output=True,
         env={**wine.environment, GIVEN: box},
     )
-    told = done.stdout.decode()
-    assert done.returncode == 0, told + done.stderr.decode()
+    told = done.stdout.decode(errors="replace")  # pytest's, in the code page of the console
+    assert done.returncode == 0, told + done.stderr.decode(errors="replace")
     last = told.splitlines()[-1]
     record_property("counts", last)
     print(f"{folder}: {last}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 from remotenb.errors import WheelsMissing
-from remotenb.lacking import Wheel, lacking, wheel_of
+from remotenb.install.lacking import Wheel, lacking, wheel_of
 from remotenb.text import one_line, tail
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-    from remotenb.lacking import Python
+    from remotenb.install.lacking import Python
 
 logger = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from remotenb.errors import LocalError
-from remotenb.supervisor import Failed, Gone, Up, WaitingForPerson
+from remotenb.session.supervisor import Failed, Gone, Up, WaitingForPerson
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotenb.credentials import Asker
     from remotenb.find import People
-    from remotenb.supervisor import Event, State
+    from remotenb.laptop.credentials import Asker
+    from remotenb.session.supervisor import Event, State
 
 
 def _busy() -> LocalError:

@@ -22,10 +22,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remotenb.retrying import Outage, Trouble, trouble
+from remotenb.session.retrying import Outage, Trouble, trouble
 
 if TYPE_CHECKING:
-    from remotenb.retrying import Policy
+    from remotenb.session.retrying import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from remotenb.jupyter import kernel_states, started
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotenb.tunnels import Tunnel
+    from remotenb.session.tunnels import Tunnel
 
 EVERY_S = 10.0
 AGAIN_S = 1.5

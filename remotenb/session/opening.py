@@ -10,25 +10,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from remotenb import browser
-from remotenb.clock import SystemClock, timestamp
-from remotenb.credentials import Credentials
 from remotenb.errors import LinkError, LinkLost
 from remotenb.find import Find, People
-from remotenb.keep import Keeper, News
-from remotenb.laptop import laptop_id
-from remotenb.presence import Visit
+from remotenb.laptop import browser, laptop_id
+from remotenb.laptop.clock import SystemClock, timestamp
+from remotenb.laptop.credentials import Credentials
 from remotenb.report import Forwarded, Quiet, Ready, Reporter, Snapshot
 from remotenb.secret import Secret
+from remotenb.session.keep import Keeper, News
+from remotenb.session.presence import Visit
+from remotenb.session.supervisor import PersonCame, Stop
+from remotenb.session.tunnels import Tunnel
+from remotenb.session.ways import session_name
 from remotenb.settings import parse_gpus
 from remotenb.ssh.link import open_link
 from remotenb.ssh.remembered import Remembered
-from remotenb.supervisor import PersonCame, Stop
 from remotenb.tunnel.listener import bind, ports_for
 from remotenb.tunnel.onetime import OneTimeLink
 from remotenb.tunnel.relayed import Cut
-from remotenb.tunnels import Tunnel
-from remotenb.ways import session_name
 
 if TYPE_CHECKING:
     import socket
@@ -37,13 +36,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from remotenb.clock import Clock
-    from remotenb.credentials import Asker
+    from remotenb.laptop.clock import Clock
+    from remotenb.laptop.credentials import Asker
     from remotenb.model import Host
     from remotenb.server import Server
+    from remotenb.session.ways import Ways
     from remotenb.spec import Wish
     from remotenb.ssh.link import Link
-    from remotenb.ways import Ways
 
 __all__ = ["Connect", "People", "Session"]
 

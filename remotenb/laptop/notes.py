@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from remotenb import private
+from remotenb.laptop import private
 
 READERS_TIMEOUT_S = 2.0
 """Windows replaces no file that somebody just reads."""

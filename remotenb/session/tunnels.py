@@ -8,20 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remotenb.report import Forwarded
+from remotenb.session.ways import attach
 from remotenb.tunnel.direct import DirectCarrier, Forwards
 from remotenb.tunnel.gate import Gate
 from remotenb.tunnel.held import Held
 from remotenb.tunnel.listener import Listener, bind, ports_for
-from remotenb.ways import attach
 
 if TYPE_CHECKING:
     import socket
 
     from remotenb.server import Endpoint, Server
+    from remotenb.session.ways import Place, Ways
     from remotenb.ssh.link import Link
     from remotenb.tunnel.listener import Carrier
     from remotenb.tunnel.relayed import Attached, Relayed
-    from remotenb.ways import Place, Ways
 
 logger = logging.getLogger(__name__)
 

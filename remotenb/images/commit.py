@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from remotenb import far
-from remotenb.clock import timestamp
 from remotenb.engines import layerless
 from remotenb.errors import DiskFull, RemotenbError
+from remotenb.laptop.clock import timestamp
 from remotenb.spec import identity
 from remotenb.text import plain
 from remotenb.transfer.archive import unlike
@@ -20,9 +20,9 @@ from remotenb.transfer.archive import unlike
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from remotenb.images.reference import Reference
     from remotenb.machine import Machine
     from remotenb.model import Container
-    from remotenb.reference import Reference
 
 LABEL_BASE = "remotenb.base"
 LABEL_COMMITTED = "remotenb.committed"

@@ -40,8 +40,8 @@ def agree(missing: JupyterMissing, settings: Settings, people: People | None) ->
 
 def install(link: Link, probe: Probe, settings: Settings, container: Container) -> None:
     """Bring JupyterLab into a container that runs; raises a :class:`RemotenbError`."""
-    from remotenb import packages  # noqa: PLC0415  what connect needs only here
-    from remotenb.lacking import parse  # noqa: PLC0415
+    from remotenb.install import packages  # noqa: PLC0415  what connect needs only here
+    from remotenb.install.lacking import parse  # noqa: PLC0415
 
     machine = Machine(link.host, settings, link, probe, Quiet())
     packages.install(machine, container, [parse("jupyterlab")], told=packages.Silent())

@@ -14,9 +14,9 @@ from remotenb.errors import DiskFull, InstallFailed, UsageError
 from remotenb.far.copy_frames import DATA, DONE, GO, PLAN, WHOLE
 from remotenb.far.sending import Sender
 from remotenb.files import Outcome, Place, Plan, Told, believed, enough_room, far_end
-from remotenb.lacking import Python
+from remotenb.install.lacking import Python
+from remotenb.install.wheels import fetch
 from remotenb.text import tail
-from remotenb.wheels import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
 
+    from remotenb.images.pulling import Pulling
+    from remotenb.images.reference import Reference
+    from remotenb.images.room import Room
     from remotenb.machine import Machine
     from remotenb.model import RegistryLogin
-    from remotenb.pulling import Pulling
-    from remotenb.reference import Reference
     from remotenb.registry.manifests import Descriptor
-    from remotenb.room import Room
 
 logger = logging.getLogger(__name__)
 

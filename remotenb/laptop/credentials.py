@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from remotenb import notes
-from remotenb.clock import timestamp
 from remotenb.errors import KeyringUnusable
-from remotenb.keyrings import Keyring
+from remotenb.laptop import notes
+from remotenb.laptop.clock import timestamp
+from remotenb.laptop.keyrings import Keyring
 from remotenb.secret import Secret
 from remotenb.text import one_line
 

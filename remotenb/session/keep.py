@@ -15,16 +15,16 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from remotenb.clock import timestamp
 from remotenb.errors import LinkError, LinkLost, RemotenbError, ServerGone
 from remotenb.jupyter import started
-from remotenb.notify import notify
-from remotenb.presence import Presence
+from remotenb.laptop.clock import timestamp
+from remotenb.laptop.notify import notify
+from remotenb.laptop.wake import WakeWatch
 from remotenb.report import Dropped, Quiet, Restored, ServerRestarted, Waiting
 from remotenb.report import ServerGone as Gone_
-from remotenb.retrying import policy_for
-from remotenb.ssh.redial import redial_first_hop
-from remotenb.supervisor import (
+from remotenb.session.presence import Presence
+from remotenb.session.retrying import policy_for
+from remotenb.session.supervisor import (
     AskPerson,
     Check,
     Due,
@@ -45,19 +45,19 @@ from remotenb.supervisor import (
     Woke,
     advance,
 )
+from remotenb.session.watch import Restarted, ServerWatch, Silent
+from remotenb.ssh.redial import redial_first_hop
 from remotenb.tunnel.relayed import Cut
-from remotenb.wake import WakeWatch
-from remotenb.watch import Restarted, ServerWatch, Silent
 
 if TYPE_CHECKING:
     from remotenb.find import Find
     from remotenb.report import LinkState
     from remotenb.server import Server
-    from remotenb.session import Connect
+    from remotenb.session.opening import Connect
+    from remotenb.session.supervisor import Action, State
+    from remotenb.session.tunnels import Tunnel
     from remotenb.ssh.link import Link
-    from remotenb.supervisor import Action, State
     from remotenb.tunnel.relayed import Attached
-    from remotenb.tunnels import Tunnel
 
 logger = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from remotenb import bookmarks
 from remotenb.errors import UsageError
+from remotenb.laptop import bookmarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remotenb.bookmarks import Bookmark
+    from remotenb.laptop.bookmarks import Bookmark
 
 FILE_LIMIT = 16 << 20
 PUTTY_KEY = r"Software\SimonTatham\PuTTY\Sessions"

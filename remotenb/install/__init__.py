@@ -1,0 +1,1 @@
+"""Packages for the Python of a container, and Jupyter among them."""

@@ -1,0 +1,1 @@
+"""A session: opened, kept through what happens to its link, ended."""
