@@ -7,7 +7,7 @@ WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 # In the order of the files: a test with machines takes its process into their network for good.
-SPREAD := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 
 .PHONY: help demo test test-windows test-long windows-bundle test-protocol check bench bench-push bench-cp bench-faults recording format lock clean

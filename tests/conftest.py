@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,14 +23,21 @@ def pytest_report_header() -> str:
     return f"rig: {'lacks ' + ', '.join(lacking) if lacking else 'real machines'}"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What may run side by side: one file and the next, but not those whose box is this machine."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        file = item.path.relative_to(Path(__file__).parent.parent)
-        here = {"background", "embedded"} & set(file.parts)  # their boxes see each other's Jupyters
-        item.add_marker(pytest.mark.xdist_group("this machine" if here else str(file)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """What may run side by side: one file and the next, but not those whose box is this machine.
+
+    Such boxes see each other's Jupyters.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  Windows' tests have none
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            here = file.startswith(("tests/background/", "tests/embedded/"))
+            return "this machine" if here else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -61,7 +61,10 @@ def test_a_server_started_as_the_article_tells_is_opened(
         assert Notebook(connected.ready["url"]).run("print('mine')") == "mine\n"
 
 
-@pytest.mark.parametrize("image", [LAB4, pytest.param(LAB2, marks=pytest.mark.long), CLASSIC])
+@pytest.mark.parametrize(
+    "image",
+    [LAB4, *(pytest.param(one, marks=pytest.mark.long) for one in (LAB2, CLASSIC))],
+)
 def test_a_server_under_a_base_url_is_opened_there(
     laptop: Laptop, by_hand: ByHand, image: str
 ) -> None:

@@ -56,6 +56,7 @@ def strangers(box: Box) -> str:
     )
 
 
+@pytest.mark.long
 def test_what_one_account_installed_and_committed_another_finds_and_adds_to(
     laptop: Laptop, box: Box, index: Mapping[str, str]
 ) -> None:

@@ -24,7 +24,7 @@ CONTRACT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("image", [LAB4, LAB2, CLASSIC])
+@pytest.mark.parametrize("image", [LAB4, pytest.param(LAB2, marks=pytest.mark.long), CLASSIC])
 def test_the_first_connect_starts_a_container_and_the_second_finds_it(
     laptop: Laptop, box: Box, image: str
 ) -> None:

@@ -44,7 +44,7 @@ def owner(box: Box, path: str) -> str:
     return box.run(["stat", "-c", "%u:%g", path]).stdout.strip()
 
 
-@pytest.mark.parametrize("image", [LAB4, LAB2, CLASSIC])
+@pytest.mark.parametrize("image", [LAB4, pytest.param(LAB2, marks=pytest.mark.long), CLASSIC])
 def test_a_cell_is_its_user_by_number_and_name_and_so_are_its_files(
     laptop: Laptop, box: Box, image: str
 ) -> None:

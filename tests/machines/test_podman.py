@@ -66,6 +66,7 @@ def test_a_notebook_in_podman_is_its_users_and_is_driven_like_dockers(
     assert own("ps", "-aq").stdout == ""
 
 
+@pytest.mark.long
 def test_a_cut_of_the_link_loses_nothing_that_a_cell_in_podman_prints(
     laptop: Laptop, lab: Lab, own: Podman
 ) -> None:
