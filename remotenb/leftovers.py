@@ -61,7 +61,8 @@ def find(machine: Machine) -> tuple[Leftover, ...]:
 def read(said: str) -> Iterator[Leftover]:
     """What ``leftovers.sh`` found: images first, each once."""
     rows = [line.split("\t") for line in said.splitlines()]
-    files = [Files(row[1], int(row[2]) << 10) for row in rows if row[0] == "files"]
+    sizes = (row for row in rows if len(row) == 3 and row[0] == "files" and row[2].isdigit())  # noqa: PLR2004
+    files = [Files(row[1], int(row[2]) << 10) for row in sizes]
     keys = tuple(posixpath.basename(one.name) for one in files)
     seen = set()
     for word, ref, id_, size in (row for row in rows if len(row) == 4):  # noqa: PLR2004  its fields

@@ -51,8 +51,11 @@ class Withheld:
 
     LIMIT = 1 << 12
     BEGINNINGS = (b"Error response from daemon: ", b"Error: unable to start container ")
-    ASIDE = re.compile(rb'(?:time="[^\n]*(?:error waiting for|"Removing) container[^\n]*\n)+')
-    """Docker's client logs this before the reason, if it loses a race of its own threads; and
+    ASIDE = re.compile(
+        rb'(?:time="[^\n]*(?:error waiting for|"Removing) container[^\n]*\n'
+        rb"|failed to resize tty[^\n]*\n)+"
+    )
+    """Docker's client says this before the reason, if it loses a race of its own threads; and
     podman, when what it removes (``--rm``) is gone already."""
 
     def __init__(self, *, wanted: bool = False) -> None:
@@ -74,7 +77,7 @@ class Withheld:
 
     def _may_be_the_clients(self) -> bool:
         head = self.ASIDE.sub(b"", self.said, count=1)
-        log = (b'time="',) if b"\n" not in head else ()
+        log = (b'time="', b"failed to resize tty") if b"\n" not in head else ()
         return any(head[: len(one)] == one[: len(head)] for one in (*self.BEGINNINGS, *log))
 
 

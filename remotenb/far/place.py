@@ -56,8 +56,20 @@ def abstract(name: str) -> str:
     return "\0remotenb-%d-%s" % (os.getuid(), name)
 
 
+def of_this_network(name: str) -> str:
+    """The name in a folder that several network namespaces of a machine share, as containers' do.
+
+    A relay dials where it runs: one of another namespace reaches other servers.
+    """
+    try:
+        return "%s-%x" % (name, os.stat("/proc/self/ns/net").st_ino)
+    except OSError:
+        return name
+
+
 def connect(named: List[str], name: str) -> Optional[socket.socket]:
     """A connection to the relay of that ``name``; None when there is none."""
+    name = name if named else of_this_network(name)
     for folder in folders(named):
         if usable(folder, make=False):
             sock = _connect_in(folder, name)
@@ -96,7 +108,7 @@ class Door:
     """The listening sockets of a relay, and the files that must go with it."""
 
     def __init__(self, named: List[str], name: str) -> None:
-        self.name = name
+        self.name = name if named else of_this_network(name)
         self.folder = ""
         self.sockets: "List[socket.socket]" = []
         self._inode = 0

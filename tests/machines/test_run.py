@@ -164,7 +164,7 @@ def test_a_terminal_hears_of_a_refused_start_in_our_words(
             while data := os.read(ours, 1 << 16):
                 shown += data
         os.close(ours)
-        assert process.wait(60) == code
+        assert process.wait(60) == code, shown
     assert said in shown.decode()
     assert b"daemon" not in shown  # the engine's own words
     assert box.docker("ps", "-aq").stdout == ""

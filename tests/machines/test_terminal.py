@@ -104,6 +104,7 @@ def test_full_screen_programs_follow_the_window_and_leave_the_screen_as_it_was(
     tmux.types("", "C-c")
     tmux.enters("echo after-$((1 + 1)); exit 5")
     tmux.until_seen("after-2")
+    tmux.until_prompt("laptop$")
     tmux.enters("echo code=$?")
     tmux.until_seen("code=5")
     assert tmux.about("cursor_flag") == "1"

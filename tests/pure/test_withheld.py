@@ -5,6 +5,7 @@ import pytest
 from remotenb.cli.terminal import Withheld
 
 REASON = b"Error response from daemon: failed to create shim task\nError: failed to start\n"
+RESIZE = b"failed to resize tty, using default size\r\n"
 RACE = b'time="2026-11-26T01:20:04Z" level=error msg="error waiting for container: canceled"\n'
 
 
@@ -21,7 +22,7 @@ def sifted(*pieces: bytes) -> tuple[bytes, bytes]:
     return shown, withheld.said
 
 
-@pytest.mark.parametrize("said", [REASON, RACE + REASON, RACE + RACE + REASON, PODMANS])
+@pytest.mark.parametrize("said", [REASON, RACE + REASON, RESIZE + RACE + REASON, PODMANS])
 def test_the_reason_is_kept_in_whatever_pieces_it_comes(said: bytes) -> None:
     for cut in range(len(said)):
         assert sifted(said[:cut], said[cut:]) == (b"", said)
@@ -35,6 +36,7 @@ def test_the_reason_is_kept_in_whatever_pieces_it_comes(said: bytes) -> None:
         b"Error: no such file\n",
         b'time="2026-11-26T01:20:04Z" level=info msg="listening"\n',
         RACE + b"step 1\n",
+        RESIZE + b"step 1\n",
         REASON + b"x" * Withheld.LIMIT,
     ],
 )
