@@ -12,6 +12,8 @@ import pytest
 
 from remotenb.far import place
 
+assert sys.platform != "win32"  # unix sockets
+
 if TYPE_CHECKING:
     from pathlib import Path
 
