@@ -52,7 +52,7 @@ class Withheld:
     LIMIT = 1 << 12
     BEGINNINGS = (b"Error response from daemon: ", b"Error: unable to start container ")
     ASIDE = re.compile(
-        rb'(?:time="[^\n]*(?:error waiting for|"Removing) container[^\n]*\n'
+        rb'(?:(?:time="|\x1b\[31mERRO\x1b)[^\n]*(?:error waiting for|"Removing) container[^\n]*\n'
         rb"|failed to resize tty[^\n]*\n)+"
     )
     """Docker's client says this before the reason, if it loses a race of its own threads; and
@@ -77,7 +77,7 @@ class Withheld:
 
     def _may_be_the_clients(self) -> bool:
         head = self.ASIDE.sub(b"", self.said, count=1)
-        log = (b'time="', b"failed to resize tty") if b"\n" not in head else ()
+        log = (b'time="', b"\x1b[31mERRO\x1b", b"failed to resize tty") if b"\n" not in head else ()
         return any(head[: len(one)] == one[: len(head)] for one in (*self.BEGINNINGS, *log))
 
 

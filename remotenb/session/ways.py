@@ -113,6 +113,8 @@ class Ways:
         self._targets: dict[str, set[Endpoint]] = {}
         self._containers: dict[str, Container] = {one.id: one for one in probe.containers}
         self._relays: dict[str, Relayed] = {}
+        self._told: dict[str, set[Endpoint]] = {}
+        """What the relay of a place has heard that it may dial."""
         self._refused: dict[str, LinkError] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -196,13 +198,17 @@ class Ways:
             attaching = self._attaching.setdefault(name, threading.Lock())
         with attaching:
             relay = self._relays.get(name)
+            targets = set(self._targets.get(name, ()))
             if relay is not None and relay.linked:
-                return relay
+                if targets <= self._told[name]:
+                    return relay
+                relay.detach("more to dial")
             if name in self._refused:
                 raise ConnectionError(self._refused[name].message)
             relay = relay or Relayed(self._session(name), self._link.host.name, self._cut)
             try:
-                attach(self._link, self.place(name), relay, self._targets.get(name, ()))
+                attach(self._link, self.place(name), relay, targets)
+                self._told[name] = targets
             except LinkError as error:
                 self._refused[name] = error
                 relay.close()

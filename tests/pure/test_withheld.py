@@ -6,6 +6,7 @@ from remotenb.cli.terminal import Withheld
 
 REASON = b"Error response from daemon: failed to create shim task\nError: failed to start\n"
 RESIZE = b"failed to resize tty, using default size\r\n"
+COLOURED = b"\x1b[31mERRO\x1b[0m[0000] error waiting for container: context canceled \r\n"
 RACE = b'time="2026-11-26T01:20:04Z" level=error msg="error waiting for container: canceled"\n'
 
 
@@ -22,7 +23,9 @@ def sifted(*pieces: bytes) -> tuple[bytes, bytes]:
     return shown, withheld.said
 
 
-@pytest.mark.parametrize("said", [REASON, RACE + REASON, RESIZE + RACE + REASON, PODMANS])
+@pytest.mark.parametrize(
+    "said", [REASON, RACE + REASON, RESIZE + RACE + REASON, COLOURED + REASON, PODMANS]
+)
 def test_the_reason_is_kept_in_whatever_pieces_it_comes(said: bytes) -> None:
     for cut in range(len(said)):
         assert sifted(said[:cut], said[cut:]) == (b"", said)
@@ -37,6 +40,7 @@ def test_the_reason_is_kept_in_whatever_pieces_it_comes(said: bytes) -> None:
         b'time="2026-11-26T01:20:04Z" level=info msg="listening"\n',
         RACE + b"step 1\n",
         RESIZE + b"step 1\n",
+        b"\x1b[31mred\x1b[0m\n",
         REASON + b"x" * Withheld.LIMIT,
     ],
 )
