@@ -7,6 +7,7 @@ own client, never of remotenb.
 from __future__ import annotations
 
 import json
+import secrets
 import tarfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
@@ -168,20 +169,22 @@ def test_images_come_and_go(
     assert (done["id"] == ground.id(contents.CLARA)) == ground.ids
     assert warnings == ([] if ground.parts else ["whole_image"])
 
+    team = f"team-{secrets.token_hex(3)}"  # podman's store outlives a test
+    work = f"{team}/work:1"
     base, top = layer(tmp_path, "base", 2), layer(tmp_path, "top", 1)
-    file, _ = saved(tmp_path, "team/base:1", base)
+    file, _ = saved(tmp_path, f"{team}/base:1", base)
     did(laptop, "load", host, str(file))
-    file, image = saved(tmp_path, "team/work:1", base, top)
-    done, warnings = told(laptop, "push", host, "team/work:1", "--file", str(file))
+    file, image = saved(tmp_path, work, base, top)
+    done, warnings = told(laptop, "push", host, work, "--file", str(file))
     assert (done["layers"], warnings) == ((1, []) if ground.parts else (2, ["whole_image"]))
-    assert (done["id"], ground.id("team/work:1") == image) == (image, ground.ids)
-    done, warnings = told(laptop, "push", host, "team/work:1", "--file", str(file))
+    assert (done["id"], ground.id(work) == image) == (image, ground.ids)
+    done, warnings = told(laptop, "push", host, work, "--file", str(file))
     assert (done["layers"], done["sent"], warnings) == (0, 0, [])
 
     out = tmp_path / "out.tar"
-    did(laptop, "save", host, "team/work:1", "-o", str(out))
-    did(laptop, "rmi", host, "team/work:1")
-    assert not ground.id("team/work:1")
+    did(laptop, "save", host, work, "-o", str(out))
+    did(laptop, "rmi", host, work)
+    assert not ground.id(work)
     assert did(laptop, "load", host, str(out))["id"] == image
     there = ground.client("images", "--format", "{{.Repository}}:{{.Tag}}").stdout
     assert "remotenb/partial" not in there
