@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+    from remotenb.background.asking import Facts
     from remotenb.background.hub import Hub
     from remotenb.laptop.credentials import Asker
     from remotenb.report import Forwarded, Ready, Snapshot
@@ -40,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 PARTING_S = 2.0
 """How long those who watch may take to hear of the end."""
-
-Facts = dict[str, object]
 
 
 class Live(Protocol):

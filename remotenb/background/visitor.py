@@ -17,9 +17,8 @@ from remotenb.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from remotenb.background.asking import Facts
     from remotenb.laptop.credentials import Asker
-
-Facts = dict[str, object]
 
 PERSON_TIMEOUT_S = 180.0
 """For what somebody types; sshd's own LoginGraceTime is 120 s."""

@@ -1,8 +1,9 @@
 # Makes an image of a container: its base, with what was changed, and nothing else.
-# In: ENGINE (the engine's command), ID (the container), BASE (its image), PAUSE (true, false), PRIVATE (an expression for paths that stay behind), PASSWD and GROUP (lines
-# that stay behind), EVERYONES (everyones.py), REMAP (an option), ROOT (an option, where the base's user is not root); the
-# parameters are options for the commit that make its configuration the base's. Prints the image's id;
-# it has no name yet.
+# In: ENGINE (the engine's command), ID (the container), BASE (its image), PAUSE (true, false),
+# PRIVATE (an expression for paths that stay behind), PASSWD and GROUP (lines that stay behind),
+# EVERYONES (everyones.py), REMAP (an option), ROOT (an option, where the base's user is not root); the
+# parameters are options for the commit that make its configuration the base's. Prints the image's
+# id; it has no name yet.
 #
 # An engine's own commit takes everything, the container's environment and its user too, and what
 # is in a layer stays there for good. So what is wanted is copied into a fresh container of the

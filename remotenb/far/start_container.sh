@@ -1,7 +1,8 @@
 # Makes a container and starts it; without parameters, starts the one of that NAME again.
 # In: NAME, STATE (its folder), TOKEN, SERVE (serve.sh), INSTALLING (not empty: Jupyter comes later),
-# SETTINGS (what it is made by, kept for another such), and what make_container.sh wants, which stands before this; the parameters are the command that creates the container.
-# What fails leaves nothing behind, nor does a laptop that is gone: then writing fails.
+# SETTINGS (what it is made by, kept for another such), and what make_container.sh wants, which
+# stands before this; the parameters are the command that creates the container. What fails
+# leaves nothing behind, nor does a laptop that is gone: then writing fails.
 
 made=
 undo() {
