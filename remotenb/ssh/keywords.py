@@ -120,6 +120,11 @@ class Line:
             return self.rest
         return " ".join(f'"{word}"' if " " in word else word for word in self.words)
 
+    @property
+    def unset(self) -> bool:
+        """Whether ssh takes it for nothing said, so that a later line counts."""
+        return self.keyword in _TIMES and self.words == ("none",)
+
     def wrong(self, what: str, hint: str = "") -> SshConfigError:
         """The error that names this line."""
         return SshConfigError(
@@ -220,9 +225,9 @@ def _check(line: Line) -> None:
     if keyword in _CHOICES and word not in _CHOICES[keyword]:
         known = ", ".join(sorted(_CHOICES[keyword] - {"true", "false"}))
         raise line.wrong(f"{keyword} cannot be {words[0]}", f"it may be: {known}")
-    if keyword in _NUMBERS and not re.fullmatch(r"-?[0-9]{1,9}", word):
+    if keyword in _NUMBERS and not re.fullmatch(r"[0-9]{1,9}", word):
         raise line.wrong(f"{keyword} is not a number: {words[0]}")
     if keyword == "port" and not (re.fullmatch(r"[0-9]{1,5}", word) and 0 < int(word) < 65536):  # noqa: PLR2004  TCP's
         raise line.wrong(f"port cannot be {words[0]}", "ports are 1 to 65535")
-    if keyword in _TIMES and word != "none" and not TIME.fullmatch(word):
+    if keyword in _TIMES and not line.unset and not TIME.fullmatch(word):
         raise line.wrong(f"{keyword} is not a time: {words[0]}", "say 30, or 1m30s")

@@ -137,11 +137,11 @@ class _Pass:
             if line.keyword == "host":
                 active = not never and matches(self._host, line.words)
             elif line.keyword == "match":
-                active = not never and self._matches(line)
+                active = self._matches(line) and not never  # final counts in any case, as for ssh
             elif line.keyword == "include":
                 for one in _included(line):
                     self._read(one, depth + 1, active=active, never=never or not active)
-            elif active:
+            elif active and not line.unset:
                 self._take(line)
 
     def _take(self, line: Line) -> None:
@@ -181,8 +181,8 @@ class _Pass:
 
     def _hostname(self) -> str:
         """What the host is called so far."""
-        if "hostname" not in self.options:
-            return self._host
+        if self._last or "hostname" not in self.options:
+            return self.first("hostname", self._host)
         return tokens.expand(self.first("hostname"), {"h": self._host}, "hostname")
 
     def _succeeds(self, command: str) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+WIDE = os.environ.get("REMOTENB_EXAMPLES")
+"""So many, and others each time (make test-long): what guards main is the same in every run."""
+
 settings.register_profile(
     "remotenb",
     deadline=None,
     database=None,
-    max_examples=100 if sys.platform != "win32" else 20,  # under Wine each takes its time
+    derandomize=WIDE is None,
+    max_examples=int(WIDE or (100 if sys.platform != "win32" else 20)),  # under Wine each is slow
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("remotenb")

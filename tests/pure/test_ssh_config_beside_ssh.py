@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, note
+from hypothesis import example, given, note
 from hypothesis import strategies as st
 
 from remotenb.errors import HostUnknown, LinkError, SshConfigError
@@ -119,7 +119,9 @@ WRONG = {
     "StrictHostKeyChecking perhaps": "cannot be perhaps",
     "AddressFamily inet7": "cannot be inet7",
     "ConnectTimeout soon": "not a time",
+    "ConnectTimeout NONE": "not a time",
     "NumberOfPasswordPrompts many": "not a number",
+    "NumberOfPasswordPrompts -1": "not a number",
     "Match": "Match has no value",
     "Match nonsense x": "Match nonsense",
     "Match host": "Match host has no value",
@@ -206,6 +208,11 @@ def told(outcome: object) -> list[str]:
 
 
 @given(texts, texts)
+@example(["ConnectTimeout none", "ConnectTimeout 5"], [])
+@example(
+    ["Match user alice", "Port 2222", "Include {more}", "Host *", "User alice"], ["Match final"]
+)
+@example(["HostName fe80::1%%lo", "Match final host fe*", "User alice"], [])
 def test_any_config_means_the_same_with_and_without_an_ssh(
     place: Path, text: list[str], more: list[str]
 ) -> None:
