@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from remotenb.cli import options, tables
-from remotenb.cli.output import done, reporter
+from remotenb.cli.output import done
 from remotenb.cli.people import people
 from remotenb.errors import UsageError
 
@@ -48,18 +48,11 @@ def command(
     named = where["config_file"]
     target = Path(str(named)).expanduser() if named else options.default_config_file()
     there = options.load_config(str(target)).hosts if target.exists() else {}
-    bookmarks = _each_named_once(found.hosts)
+    bookmarks = _each_named_once(found)
     new = [one for one in bookmarks if replace or one.name not in there]
     if not (as_json and yes):
         rows = [_row(one, there) for one in bookmarks]
         tables.show(rows, COLUMNS, as_json=as_json, none="no SSH host is saved there")
-    if found.tunnels:
-        reporter(as_json=as_json and yes).warning(
-            "tunnels_left_out",
-            f"{found.tunnels} of MobaXterm's tunnels stay behind: "
-            "in which form it keeps them is not published",
-            "a notebook needs none; for other ports say forwards = [6006] in the config",
-        )
     if dry_run or not new or (as_json and not yes):
         return 0
     person = people(as_json=as_json)

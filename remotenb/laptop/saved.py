@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from remotenb.errors import UsageError
@@ -20,33 +20,19 @@ FILE_LIMIT = 16 << 20
 PUTTY_KEY = r"Software\SimonTatham\PuTTY\Sessions"
 
 
-class Saved(NamedTuple):
-    """What was found."""
-
-    hosts: list[Bookmark]
-    tunnels: int = 0
-    """Of MobaXterm's: how many stay behind."""
-
-
-def in_file(file: Path) -> Saved:
+def in_file(file: Path) -> list[Bookmark]:
     """What an exported file has; raises :class:`UsageError` where it cannot be read."""
     try:
         with file.open("rb") as stream:
-            text = _decoded(stream.read(FILE_LIMIT))
+            return bookmarks.from_file(_decoded(stream.read(FILE_LIMIT)))
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}", hint="check the path") from None
-    if "mobatunnel" in file.suffix.lower():  # an export of nothing else
-        return Saved([], max(1, sum("=" in line for line in text.splitlines())))
-    return Saved(bookmarks.from_file(text), bookmarks.tunnels_of_mobaxterm(text))
 
 
-def on_this_laptop() -> Saved:
+def on_this_laptop() -> list[Bookmark]:
     """PuTTY's own sessions, and MobaXterm's if it keeps them in one of its usual places."""
     found = list(_in_registry()) if sys.platform == "win32" else list(_in_folders())
-    inis = [in_file(ini) for ini in _inis()]
-    return Saved(
-        found + [one for ini in inis for one in ini.hosts], sum(ini.tunnels for ini in inis)
-    )
+    return found + [one for ini in _inis() for one in in_file(ini)]
 
 
 def _inis() -> list[Path]:

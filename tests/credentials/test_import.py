@@ -68,18 +68,16 @@ def test_a_file_of_windows_is_read_in_the_characters_it_has(tmp_path: Path) -> N
     assert (absent.returncode, json.loads(absent.stdout)["error"]) == (2, "UsageError")
 
 
-def test_tunnels_that_stay_behind_are_told_with_the_reason(tmp_path: Path) -> None:
+def test_tunnels_come_along_and_those_that_stay_behind_are_told_with_the_reason(
+    tmp_path: Path,
+) -> None:
     ini = tmp_path / "Documents" / "MobaXterm" / "MobaXterm.ini"
     ini.parent.mkdir(parents=True)
-    ini.write_text("[Bookmarks]\ngpu=#109#0%h%22%u%\n[SSHTunnels]\nlab=a%b\n")
-    told = run(tmp_path, "--json")
-    assert [row["name"] for row in json.loads(told.stdout)] == ["gpu"]
-    assert "1 of MobaXterm's tunnels stay behind" in told.stderr
-    alone = tmp_path / "mine.mobatunnels"
-    alone.write_text("lab=a%b\nother=c\n")
-    assert "2 of MobaXterm's tunnels" in run(tmp_path, str(alone)).stderr
-    events = [json.loads(line) for line in run(tmp_path, "--json", "--yes").stdout.splitlines()]
-    assert [one.get("code", one["event"]) for one in events] == ["tunnels_left_out", "done"]
+    lines = ("0.board=Local;u@h:22;localhost:6006;6006", "1.socks=Dynamic;u@h:22;-:0;1080")
+    ini.write_text("\n".join(["[Bookmarks]", "gpu=#109#0%h%22%u%", "[PortForwarding]", *lines]))
+    (row,) = json.loads(run(tmp_path, "--json").stdout)
+    assert (row["name"], row["forwards"]) == ("gpu", [6006])
+    assert row["note"] == "not taken over: D1080 is a SOCKS proxy"
 
     sessions = tmp_path / ".putty" / "sessions"
     sessions.mkdir(parents=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.laptop.bookmarks import Bookmark, from_file, from_session, tunnels_of_mobaxterm
+from remotenb.laptop.bookmarks import Bookmark, from_file, from_session
 from remotenb.laptop.config_file import with_host
 
 REG = r"""Windows Registry Editor Version 5.00
@@ -47,6 +47,22 @@ saved=#109#0%dgx.example%22%[credentials]%%-1%-1%%%22%%0%0%0%%%-1%0#MobaFont%10
 short=#109#0%only.example%%<default>
 """
 
+TUNNEL = """[PortForwarding]
+0000.lab=Local;naomi@10.0.0.5:2222;localhost:8888;8888;0;No SSH key selected;;No proxy selected;0
+"""
+TUNNELS = (
+    TUNNEL
+    + r"""0001.board=Local;naomi@10.0.0.5:2222;10.0.0.5:6006;16006;0;No SSH key selected
+0002.db=Local;naomi@10.0.0.5:2222;db:5432;5432;0;No SSH key selected;0.0.0.0;No proxy selected;0
+0003.socks=Dynamic;naomi@10.0.0.5:2222;-:0;1080;0;No SSH key selected;;;0
+0004.back=Remote;naomi@10.0.0.5:2222;localhost:22;22;0;No SSH key selected;;;0
+0005.lab=Local;naomi@dgx.example:22;127.0.0.1:8889;8889;0;_CurrentDrive_:\k\dgx.ppk;;;0
+0006.nas=Local;naomi@[fd00::5]:22;[::1]:80;8080
+0007.broken=Local;naomi@10.0.0.5
+count=7
+"""
+)
+
 
 def test_putty_s_registry_gives_its_ssh_sessions() -> None:
     assert from_file(REG) == [
@@ -80,9 +96,25 @@ def test_mobaxterm_s_bookmarks_for_ssh_are_found_with_key_and_gateway() -> None:
     ]
 
 
-def test_mobaxterm_s_tunnels_are_counted_in_whatever_section_has_them() -> None:
-    assert tunnels_of_mobaxterm(MOBA) == 0
-    assert tunnels_of_mobaxterm("[SSH_Tunnels]\nlab=x%y\n\nother=z\n[Misc]\na=b\n") == 2
+def test_mobaxterm_s_tunnels_come_with_the_host_that_they_go_through() -> None:
+    gpu, saved, short, nas = from_file(MOBA + TUNNELS)
+    assert (gpu.name, gpu.forwards) == ("gpu-box", (8888, 6006))
+    assert gpu.left_out == (
+        "L5432=db:5432 leads to another machine",
+        "D1080 is a SOCKS proxy",
+        "R22=localhost:22 leads from there to this laptop",
+    )
+    assert (saved.user, saved.forwards) == ("naomi", (8889,))
+    assert saved.identity_file == r"C:\k\dgx.ppk"
+    assert short.forwards == ()
+    assert nas == Bookmark("fd00-5", "fd00::5", "naomi", 22, forwards=(80,))
+
+
+def test_a_tunnel_of_another_account_is_a_host_of_its_own() -> None:
+    first = MOBA[: MOBA.index("[Bookmarks_1]")]
+    one, other = from_file(first + TUNNEL.replace("naomi", "carol"))
+    assert (one.user, one.forwards) == ("naomi", ())
+    assert (other.hostname, other.user, other.forwards) == ("10.0.0.5", "carol", (8888,))
 
 
 def test_what_is_imported_is_a_config_and_the_rest_of_it_stays() -> None:
@@ -94,7 +126,9 @@ def test_what_is_imported_is_a_config_and_the_rest_of_it_stays() -> None:
 
 @given(st.text(alphabet=string.printable + "\x1b\0é#%[]=\\", max_size=200))
 def test_any_file_gives_hosts_that_a_config_takes_or_none(text: str) -> None:
-    for whole in (text, f"[Bookmarks]\n{text}", f"[Bookmarks]\nx=#109#{text}", REG + text):
+    tunnels = (f"[PortForwarding]\n{text}", f"[PortForwarding]\n0.x=Local;{text}")
+    marks = (f"[Bookmarks]\n{text}", f"[Bookmarks]\nx=#109#{text}")
+    for whole in (text, *marks, *tunnels, REG + text):
         for one in from_file(whole):
             with_host("", one.name, one.settings, source="config.toml")
 
