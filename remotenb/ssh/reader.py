@@ -34,7 +34,7 @@ FILE_LIMIT = 1 << 20
 _MANY = {"certificatefile", "identityfile"}
 """Each line adds one more."""
 _PROXIES = {"proxycommand", "proxyjump"}
-"""Whichever comes first is the only one."""
+"""Whichever comes first is the only one, but for a ProxyJump of none."""
 _CRITERION = re.compile(r'\s*(?:"([^"]*)"|([^\s="]+)\s*=?)\s*')
 
 
@@ -149,8 +149,13 @@ class _Pass:
         if keyword in _MANY:
             values = there.setdefault(keyword, [])
             values += [line.value] if line.value not in values else []
-        elif not (there.keys() & (_PROXIES if keyword in _PROXIES else {keyword})):
+        elif keyword not in there and not (keyword in _PROXIES and self._has_proxy()):
             there[keyword] = [line.value]
+
+    def _has_proxy(self) -> bool:
+        """Whether one is named already; a ProxyJump of none is none."""
+        jump = self.first("proxyjump")
+        return "proxycommand" in self.options or (jump != "" and jump.lower() != "none")
 
     def _matches(self, line: Line) -> bool:
         """Whether every criterion of a Match holds; exec is not run after one that does not."""

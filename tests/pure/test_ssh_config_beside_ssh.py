@@ -68,7 +68,7 @@ VALUES = {
     "CertificateFile": ("/k/c", "/k/%k-cert.pub"),
     "IdentitiesOnly": ("yes", "no", "true"),
     "IdentityAgent": ("none", "/run/agent-%r", "SSH_AUTH_SOCK", "$TESTS_AGENT", "${TESTS_AGENT}/s"),
-    "ProxyJump": ("none", "gate", "carol@gate:2222,inner"),
+    "ProxyJump": ("none", "NONE", "gate", "carol@gate:2222,inner"),
     "ProxyCommand": ("none", "nc %h %p", 'nc -x "a b" %h %p # part of it'),
     "StrictHostKeyChecking": ("yes", "no", "ask", "accept-new", "off"),
     "UserKnownHostsFile": ("/k/known", "/k/one /k/two", "none", "/dev/null", '"/k/a"  /k/c'),
@@ -212,6 +212,8 @@ def told(outcome: object) -> list[str]:
 @example(
     ["Match user alice", "Port 2222", "Include {more}", "Host *", "User alice"], ["Match final"]
 )
+@example(["ProxyJump none", "ProxyCommand nc %h %p", "ProxyJump gate"], [])
+@example(["ProxyCommand none", "ProxyJump gate"], [])
 @example(["HostName fe80::1%%lo", "Match final host fe*", "User alice"], [])
 def test_any_config_means_the_same_with_and_without_an_ssh(
     place: Path, text: list[str], more: list[str]
