@@ -29,7 +29,7 @@ test-windows: $(VENV)/dev  ## the client as a program for Windows, under Wine; a
 
 test-long: $(VENV)/dev  ## all that test leaves out for time
 	@$(BIN)/python -m tests.rig prepare
-	$(BIN)/python -m pytest -m "not windows" $(ARGS)
+	REMOTENB_EXAMPLES=2000 $(BIN)/python -m pytest -m "not windows" $(ARGS)
 
 test-protocol: $(VENV)/dev  ## 100 000 schedules of the relay's protocol; a quarter of an hour
 	$(BIN)/python -m tests.pure.mux_world $(ARGS)
