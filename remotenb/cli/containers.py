@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from remotenb.leftovers import Leftover
+    from remotenb.machine import Machine
     from remotenb.model import Container
 
 COLUMNS = ("name", "image", "status", "gpus", "owner", "notebook")
@@ -87,6 +88,8 @@ def _act(  # noqa: PLR0913  what a command on one container was given
 ) -> int:
     with on_machine(host, where, as_json=as_json) as machine:
         one = machine.container(container, others=others)
+        if verb in {"stop", "kill"} or "-f" in options_:
+            _end_sessions(machine, one, as_json=as_json)
         with machine.report.step(f"{verb} {one.name}"):
             machine.run(verb, *options_, one.id, of=one)
             if verb == "rm":
@@ -94,12 +97,24 @@ def _act(  # noqa: PLR0913  what a command on one container was given
     return done(said, one.name, as_json=as_json, host=host)
 
 
+def _end_sessions(machine: Machine, container: Container, *, as_json: bool) -> None:
+    """End this laptop's sessions at it: what they find stopped they would start again."""
+    from remotenb.background import sessions  # noqa: PLC0415  platformdirs
+
+    for file, _ in sessions.live():
+        if (file.login, file.container) == (machine.host.login, container.name):
+            sessions.first(file, "close")
+            if not as_json:
+                click.echo(f"ended: the session at port {file.local_port}", err=True)
+
+
 @click.command("stop", short_help="Stop a container; its files stay.")
 @_of_one
 def stop(**given: Any) -> int:  # noqa: ANN401  see _act
     """Stop a container of yours: what runs in it ends, its files stay.
 
-    The kernels end too. remotenb connect or start brings it back.
+    The kernels end too, and this laptop's session at it. remotenb connect or start brings it
+    back.
     """
     return _act("stop", "-t", str(STOP_GRACE_S), said="stopped", **given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,19 @@ def test_a_container_is_stopped_started_killed_and_removed(laptop: Laptop, box: 
     assert state(box, "mine") == "exited"
     assert did(laptop, "rm", "gpu-box")["what"] == "removed"
     assert state(box, "mine") == ""
+
+
+def test_a_container_that_is_stopped_stays_so_though_a_session_was_open_at_it(
+    laptop: Laptop, box: Box
+) -> None:
+    with laptop.connected("gpu-box", "--image", LAB4, "--gpus", "none") as connected:
+        name = connected.ready["container"]
+        assert refused(laptop, "rm", "gpu-box")["error"] == "EngineRefused"
+        assert [row["link"] for row in json.loads(laptop.run("status", "--json").out)] == ["up"]
+        assert did(laptop, "stop", "gpu-box")["what"] == "stopped"
+        assert connected.wait_for("closed", 10)["reason"] == "disconnected"
+        assert connected.process.wait(10) == 0
+        assert state(box, name) == "exited"
 
 
 @pytest.mark.parametrize("verb", ["stop", "kill", "start", "rm"])
