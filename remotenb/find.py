@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+WHICH_IMAGE = "Nothing runs there. Start from which image?"
 SILENT = f"it did not answer within {PATIENCE_S:g} s"
 
 
@@ -57,7 +58,7 @@ class People(Asker, Protocol):
     def came(self) -> bool:
         """Wait until they say that they are there; False where they cannot."""
 
-    def choose_image(self, images: Sequence[Image]) -> str | None:
+    def choose_image(self, question: str, images: Sequence[Image]) -> str | None:
         """Let a person choose; None for no answer."""
 
     def fetch(self, machine: Machine, image: str) -> bool:
@@ -226,7 +227,7 @@ class Find:
             isinstance(plan, Refuse)
             and isinstance(plan.error, NoImage)
             and self.people
-            and (image := self.people.choose_image(seen.probe.images))
+            and (image := self.people.choose_image(WHICH_IMAGE, seen.probe.images))
         ):
             return decide(seen.probe, seen.servers, seen.found, self.wish.with_image(image))
         return plan

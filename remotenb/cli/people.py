@@ -72,11 +72,11 @@ class Person:
         click.echo("Press Enter to log in again.", err=True)
         return bool(sys.stdin.readline())
 
-    def choose_image(self, images: Sequence[Image]) -> str | None:
+    def choose_image(self, question: str, images: Sequence[Image]) -> str | None:
         """Show the box's images by number; nothing chosen is None."""
         if not images:
             return None
-        click.echo("Nothing runs there. Start from which image?", err=True)
+        click.echo(question, err=True)
         for number, image in enumerate(images, 1):
             click.echo(f"  {number:2}  {plain(image.ref)}  ({plain(image.size)})", err=True)
         numbers = click.IntRange(0, len(images))

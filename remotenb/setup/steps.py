@@ -76,7 +76,8 @@ class Walk:
             self._links.enter_context(link)
             return link, Outcome("key", "there", f"{login.host.login} logs in with a key")
         file, outcome = login.key, Outcome("key", "skipped", SKIPPED)
-        doing = f"{'put' if file.exists() else 'make'} the key {file} for {login.host.login}"
+        verb, where = ("put", "on") if file.exists() else ("make", "for")
+        doing = f"{verb} the key {file} {where} {login.host.login}"
         if self.dry_run:
             outcome = Outcome("key", "would", doing)
         elif "key" not in self.skip and self._agreed(f"No key logs in yet: {doing}"):
@@ -145,7 +146,7 @@ class Walk:
             said = f"{self.image} is not there" if self.image else "there is none"
             return Outcome("image", "failed", said, cure)
         if self.people and not self.yes and not self.dry_run:
-            self.image = self.people.choose_image(seen.images)
+            self.image = self.people.choose_image("Which image for new containers?", seen.images)
         if self.image:
             return Outcome("image", "done", self.image)
         return Outcome("image", "skipped", f"{len(there)} are there; connect asks which")

@@ -93,7 +93,7 @@ def at_terminal(laptop: Laptop, *args: str) -> Iterator[tuple[Typist, subprocess
 
 def test_a_password_and_a_host_name_lead_to_an_open_notebook(newcomer: Laptop, box: Box) -> None:
     where = f"alice@{box.ip}"
-    setup = ("setup", where, "--name", "my-box", "--image", LAB4, "--ssh-entry")
+    setup = ("setup", where, "--name", "my-box", "--ssh-entry")
     with at_terminal(newcomer, *setup) as (typist, process):
         typist.answers(b"No key logs in yet: make the key", "yes")
         typist.answers(b"Passphrase for", "")
@@ -101,6 +101,7 @@ def test_a_password_and_a_host_name_lead_to_an_open_notebook(newcomer: Laptop, b
         typist.answers(b"Run this on", "yes")
         typist.answers(b"sudo password of alice", "wrong")
         typist.answers(b"sudo password of alice", PASSWORD)
+        typist.answers(b"Which image for new containers?", "0")
         shown = typist.rest()
         assert process.wait(60) == 0, shown
     key = newcomer.home / ".ssh" / "id_ed25519"
@@ -110,10 +111,11 @@ def test_a_password_and_a_host_name_lead_to_an_open_notebook(newcomer: Laptop, b
     assert f"Host my-box\n    HostName {box.ip}" in newcomer.ssh_config.read_text()
     mode = box.run(["stat", "-c", "%a %U", "/home/alice/.ssh/authorized_keys"]).stdout.split()
     assert mode == ["600", "alice"]
-    with newcomer.connected("my-box") as session:
+    with newcomer.connected("my-box", "--image", LAB4) as session:
         assert session.ready["image"] == LAB4
     again = newcomer.run(*setup, "--json", "-F", str(newcomer.ssh_config))
     steps = {one["step"]: one["state"] for one in again.events[:-1]}
+    assert steps.pop("image") == "skipped"
     assert set(steps.values()) == {"there"}, again
 
 
