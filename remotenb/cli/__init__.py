@@ -159,8 +159,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
-        hint = f"see {path} --help" if (path := _command_path(error)) else ""
-        code = _fail(UsageError(error.format_message(), hint=hint), as_json=as_json)
+        code = _refuse(error, as_json=as_json)
     except RemotenbError as error:
         code = _fail(error, as_json=as_json)
     except Exception as error:
@@ -189,10 +188,21 @@ def _asks_for_json(argv: list[str]) -> bool:
     return "--json" in own
 
 
-def _command_path(error: click.ClickException) -> str:
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        return error.ctx.command_path
-    return ""
+def _refuse(error: click.ClickException, *, as_json: bool) -> int:
+    """Say what click says; to who gave no command, the commands alone."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return UsageError.code
+    return _fail(UsageError(error.format_message(), hint=_hint(error)), as_json=as_json)
+
+
+def _hint(error: click.ClickException) -> str:
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return ""
+    path = error.ctx.command_path
+    if isinstance(error, click.NoSuchOption) and path.endswith((" exec", " run")):
+        return f"options of what shall run come behind --; see {path} --help"
+    return f"see {path} --help"
 
 
 def _fail(error: RemotenbError, *, as_json: bool) -> int:

@@ -96,14 +96,19 @@ def known_hosts() -> Iterator[str]:
 @click.command("completion", short_help="Completion for your shell.")
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(*, shell: str) -> int:
-    r"""Print what SHELL needs to complete remotenb's commands, options and hosts.
+    """Print what SHELL needs to complete remotenb's commands, options and hosts.
 
     \b
-    bash:        remotenb completion bash > ~/.local/share/bash-completion/completions/remotenb
-    zsh:         remotenb completion zsh > ~/.zfunc/_remotenb   (with ~/.zfunc in fpath)
-    fish:        remotenb completion fish > ~/.config/fish/completions/remotenb.fish
+    bash:        mkdir -p ~/.local/share/bash-completion/completions
+                 cd ~/.local/share/bash-completion/completions
+                 remotenb completion bash > remotenb
+    zsh:         mkdir -p ~/.zfunc                (which must be in fpath)
+                 remotenb completion zsh > ~/.zfunc/_remotenb
+    fish:        mkdir -p ~/.config/fish/completions
+                 cd ~/.config/fish/completions
+                 remotenb completion fish > remotenb.fish
     PowerShell:  remotenb completion powershell >> $PROFILE
-    """
+    """  # noqa: D301  \b is click's sign for lines that stay as they are
     from remotenb.cli import cli  # noqa: PLC0415  it imports us
 
     kind = get_completion_class(shell)

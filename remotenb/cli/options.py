@@ -50,7 +50,7 @@ def of_a_new_container(function: Callable[..., Any]) -> Callable[..., Any]:
             "volumes",
             metavar="SRC:DST[:ro]",
             multiple=True,
-            help="Mount a folder of the server in a new container; ~ is your home there.",
+            help="Mount a folder of HOST in a new container; ~ is your home there.",
         ),
         click.option(
             "--gpus", metavar="all|auto[:N]|none|0,1", help="For a new container.  [auto]"

@@ -27,7 +27,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="What is kept, by name.")
 @options.as_json("Print one JSON document, a list.")
 @options.common
 def list_(*, as_json: bool, verbose: int, **_where: str | None) -> int:
@@ -40,7 +40,7 @@ def list_(*, as_json: bool, verbose: int, **_where: str | None) -> int:
     return 0
 
 
-@command.command("keep")
+@command.command("keep", short_help="Ask for the password of HOST and keep it.")
 @click.argument("host", metavar="HOST")
 @click.option("--sudo", "for_sudo", is_flag=True, help="The password of sudo over there.")
 @options.as_json("Print an event when it is done.")
@@ -63,7 +63,7 @@ def keep(*, host: str, for_sudo: bool, as_json: bool, **where: str | int | None)
     return done("kept", str(entry), as_json=as_json, kind=entry.kind)
 
 
-@command.command("forget")
+@command.command("forget", short_help="Take secrets out of the keyring.")
 @click.argument("name", metavar="[HOST|NAME]", required=False)
 @click.option("--all", "every", is_flag=True, help="Everything that remotenb keeps.")
 @options.as_json("Print an event for each that was forgotten.")

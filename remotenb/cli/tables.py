@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, object]
 
+ENDLESS = 10_000
+"""Columns of what is no terminal."""
+
 
 def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool, none: str) -> None:
     """Print ``rows``; a table has these ``columns``, and ``none`` is said for people if empty."""
@@ -31,13 +34,15 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    console = Console(file=sys.stdout)
+    if not console.is_terminal:
+        console.width = ENDLESS  # whatever reads it wants a row in a line
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(row[column])) for column in columns))
-    console = Console(file=sys.stdout)
-    console.print(table, soft_wrap=not console.is_terminal)
+    console.print(table)
 
 
 def _cell(value: object) -> str:
