@@ -18,8 +18,9 @@ WINDOWS_TOTAL = 96 << 20
 """No window grows any more when all of them together are this large."""
 
 ACK_BYTES = 16 << 10
-ACK_SOON_S, ACK_DELAY_S = 0.002, 0.04
-"""After so many bytes, or fewer; on a fast link one acknowledgement then stands for many."""
+ACK_SOON_S, ACK_EVERY_S = 0.002, 0.04
+"""After so many bytes, or fewer; on a fast link one acknowledgement then stands for many. What
+comes after a pause is acknowledged at once: it need not be sent again if this end should die."""
 
 ANSWERS = 4 * frames.MAX_STREAMS
 """Control frames that may wait: a peer that is correct, and reads, never lets it be more."""
@@ -99,7 +100,7 @@ class Mux:
         if stream.held_up(now, self.pace.rtt) and self._windows < WINDOWS_TOTAL:
             stream.grow()
         much = stream.consumed - stream.told >= min(ACK_BYTES, stream.window // 4)
-        self._ack_by(number, now + (ACK_SOON_S if much else ACK_DELAY_S))
+        self._ack_by(stream, now + ACK_SOON_S if much else NEVER, now)
 
     def room(self, number: int) -> int:
         """Bytes that may be written so that no more waits here than the peer would take."""
@@ -302,7 +303,7 @@ class Mux:
             return self._of_past_stream(one)
         if one.kind == frames.DATA:
             stream.accept(one.offset, one.payload)
-            self._ack_by(one.stream, now + ACK_DELAY_S)
+            self._ack_by(stream, NEVER, now)
             return [Received(one.stream, one.payload)]
         if one.kind == frames.END:
             stream.accept_end(one.offset)
@@ -348,8 +349,9 @@ class Mux:
     def _windows(self) -> int:
         return sum(stream.window for stream in self.streams.values())
 
-    def _ack_by(self, number: int, due: float) -> None:
-        self._acks[number] = min(due, self._acks.get(number, due))
+    def _ack_by(self, stream: Stream, due: float, now: float) -> None:
+        due = min(due, max(now, stream.told_at + ACK_EVERY_S))
+        self._acks[stream.number] = min(due, self._acks.get(stream.number, due))
 
     def _ack(self, stream: Stream) -> bytes:
         stream.told = stream.consumed
@@ -358,8 +360,11 @@ class Mux:
         return frame(frames.ACK, stream.number, stream.entry.received, limit)
 
     def _due_acks(self, now: float, everything: bool) -> List[bytes]:
-        due = [number for number, at in self._acks.items() if everything or at <= now]
-        return [self._ack(self.streams[number]) for number in due]
+        numbers = [number for number, at in self._acks.items() if everything or at <= now]
+        due = [self.streams[number] for number in numbers]
+        for stream in due:
+            stream.told_at = now
+        return [self._ack(stream) for stream in due]
 
     def _openings(self) -> List[bytes]:
         new = [self.streams[number] for number in sorted(self._unheard)]

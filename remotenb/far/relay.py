@@ -158,7 +158,7 @@ class Relay:
         old = before.carrier if before else None
         session.attach(carrier, hello, now)  # until here nothing has changed for anybody
         if before is not None and session is not before:
-            before.close()
+            session.succeed(before, now)
         self._sessions[hello.session] = session
         carrier.session = hello.session
         if old is not None:

@@ -18,6 +18,10 @@ from remotenb.far.upstream import Upstream
 
 SILENT_S = 5.0
 """A laptop that is there says something each second."""
+PARTING_S = 2.0
+"""The server closes its side of a kernel's websocket when the browser closes its own."""
+REMAINS_S = 120.0
+"""A page opens its websocket again within that, if it does."""
 
 Target = Tuple[str, int]
 
@@ -37,6 +41,9 @@ class Session:
         self._mux = Mux(False, hello.session, os.urandom(16))
         self._upstreams: "Dict[int, Upstream]" = {}
         self._told_stopped = False
+        self._before: "Optional[Session]" = None
+        """Of the process before this one, which died; since when it has no link."""
+        self._began = 0.0
 
     def attach(self, carrier: Carrier, hello: Hello, now: float) -> None:
         """Go on over a new link; raises :class:`ProtocolError` and goes on over the old one."""
@@ -47,6 +54,33 @@ class Session:
         self._handle(events)
         carrier.put(self._mux.pull(now, 0))
         carrier.put(frames.status(held, stopped=self._stopped))
+
+    def succeed(self, before: "Session", now: float) -> None:
+        """That one's process is dead: what its pages did not get of their kernels stays a while."""
+        before.part()
+        self._before, self._began = before, now
+
+    def part(self) -> None:
+        """Nobody comes back for this: let the server know, and take in what it still says."""
+        self.detach()
+        self._forget_before()
+        for number, upstream in list(self._upstreams.items()):
+            if not upstream.part():
+                self._drop(number)
+
+    def leave(self) -> None:
+        """End what the server has not ended."""
+        for upstream in self._upstreams.values():
+            if not upstream.parted:
+                self._poll.forget(upstream.sock.fileno())
+                upstream.leave()
+
+    def elder(self, page: bytes) -> Optional[Upstream]:
+        """That page's last websocket; another that asks does not get it too."""
+        found = [upstream for upstream in self._upstreams.values() if upstream.page == page]
+        for upstream in found:
+            upstream.page = b""
+        return found[-1] if found else None
 
     def detach(self) -> None:
         """The link is gone; the server need not know."""
@@ -66,6 +100,8 @@ class Session:
 
     def go_on(self, now: float, memory: int, tick: bool) -> None:
         """After whatever happened: send, and say what to wait for. ``memory``: per websocket."""
+        if self._before is not None:
+            self._wait_for_pages(self._before, now, memory, tick)
         away = self.carrier is None or self._mux.silence(now) > SILENT_S
         for upstream in list(self._upstreams.values()):
             upstream.memory = memory
@@ -85,6 +121,7 @@ class Session:
 
     def close(self) -> None:
         """End every connection to the server."""
+        self._forget_before()
         for number in list(self._upstreams):
             self._drop(number)
 
@@ -113,11 +150,16 @@ class Session:
             if isinstance(event, Opened):
                 self._open(event)
             elif isinstance(event, Received) and event.stream in self._upstreams:
-                self._upstreams[event.stream].send(event.data)
+                self._received(self._upstreams[event.stream], event.data)
             elif isinstance(event, Ended) and event.stream in self._upstreams:
                 self._upstreams[event.stream].end()
             elif isinstance(event, Reset):
                 self._drop(event.stream)
+
+    def _received(self, upstream: Upstream, data: bytes) -> None:
+        upstream.send(data)
+        if self._before is not None and upstream.page:
+            upstream.elder = upstream.elder or self._before.elder(upstream.page)
 
     def _open(self, event: Opened) -> None:
         host, _, port = event.target.decode("utf-8", "replace").rpartition(" ")
@@ -150,6 +192,18 @@ class Session:
 
         upstream.ready = ready
         return ready
+
+    def _wait_for_pages(self, before: "Session", now: float, memory: int, tick: bool) -> None:
+        before.go_on(now, memory, tick)
+        if now - self._began > PARTING_S:
+            before.leave()
+        if now - self._began > REMAINS_S:
+            self._forget_before()
+
+    def _forget_before(self) -> None:
+        if self._before is not None:
+            self._before.close()
+            self._before = None
 
     def _drop(self, number: int) -> None:
         upstream = self._upstreams.pop(number, None)

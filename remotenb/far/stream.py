@@ -1,7 +1,7 @@
 """The connections through the relay, as one end sees them, and their turns. Pure; Python 3.6."""
 
 from collections import OrderedDict
-from typing import List
+from typing import Callable, List, Optional
 
 from remotenb.far.frames import DATA, END, Entry, ProtocolError, frame
 from remotenb.far.pace import Pace
@@ -43,10 +43,13 @@ class Stream:
         self.consumed = 0
         self.told = 0
         """Of what was consumed, as far as the peer knows."""
+        self.told_at = float("-inf")
         self.end_received = False
         self.window = FIRST_WINDOW
         self.grown_at = now
         self.grown_from = 0
+        self.arrived: "Optional[Callable[[bytes], object]]" = None
+        """Is told what is known to have arrived, before it is forgotten."""
 
     @property
     def written(self) -> int:
@@ -100,6 +103,8 @@ class Stream:
         self.end_acked |= self.ended and received == self.written + 1
         arrived = min(received, self.written) - self.acked
         if arrived > 0:
+            if self.arrived is not None:
+                self.arrived(bytes(self.out[:arrived]))
             del self.out[:arrived]
             self.acked += arrived
             self.sent = max(self.sent, self.acked)

@@ -9,14 +9,24 @@ import errno
 import os
 import socket
 import sys
-from typing import Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 assert sys.platform != "win32"  # noqa: S101  for mypy: this runs on servers
 
 from remotenb.far.mux import Mux
 from remotenb.far.poll import Ready  # noqa: TC001  for Python 3.6 there is no other way
 from remotenb.far.spool import Budget, Spool
-from remotenb.far.websocket import PING, PONG, Frames, pong
+from remotenb.far.websocket import (
+    CLOSE,
+    PING,
+    PONG,
+    Frames,
+    compressed,
+    continues,
+    page_of,
+    pong,
+    terms,
+)  # fmt: skip
 
 CHUNK = 64 << 10
 UPGRADED = b"HTTP/1.1 101"
@@ -43,6 +53,14 @@ def dial(target: Tuple[str, int]) -> socket.socket:
     return sock
 
 
+class Remains(NamedTuple):
+    """What a page did not get of a websocket: from the beginning of a frame to the end of one."""
+
+    data: bytes
+    spool: Spool
+    late: bytes
+
+
 class Upstream:
     """A socket to the server and the stream it belongs to."""
 
@@ -64,9 +82,18 @@ class Upstream:
         self._ping: "Optional[bytes]" = None
         """The server's last ping, while nobody has answered it."""
         self._pinged = 0.0
+        self._budget = budget
         self._spool = Spool(budget)
         self._late = b""
         """What was read and found no place."""
+        self.page = b""
+        """Which page's it is, when that can be told: a kernel's channels."""
+        self.elder: "Optional[Upstream]" = None
+        """The server hears nothing here before it is done with that one."""
+        self._terms: "List[bytes]" = []
+        self._arrived = Frames()
+        self._closing = False
+        """The server said that it ends this."""
 
     @property
     def held(self) -> int:
@@ -94,10 +121,17 @@ class Upstream:
     def wants_write(self) -> bool:
         """Whether something waits until the server takes it, or takes the connection."""
         ending = self._browser_ended and not self._end_sent
-        return not self._connected or bool(self._to_server) or ending
+        return not self._connected or (self._may_write and (bool(self._to_server) or ending))
+
+    @property
+    def parted(self) -> bool:
+        """Nothing more comes from the server."""
+        return self._server_ended
 
     def send(self, data: bytes) -> None:
         """Bytes of the browser's."""
+        if not self._websocket:
+            self.page = self.page or page_of(data)
         self._to_server += data
         if self._websocket:
             answers = [one for one in self._frames_up.feed(data) if one.opcode == PONG]
@@ -113,7 +147,7 @@ class Upstream:
             return False
         self._connected = True
         try:
-            if self._to_server:
+            if self._to_server and self._may_write:
                 sent = self.sock.send(self._to_server)
                 del self._to_server[:sent]
                 self.mux.consumed(self.number, sent, now)
@@ -136,8 +170,7 @@ class Upstream:
         except OSError:
             return False
         self._server_ended = not data
-        self._watch(data, now)
-        self._keep(data)
+        self._keep(self._watch(data, now))
         self.refill()
         return True
 
@@ -169,10 +202,41 @@ class Upstream:
         self.sock.close()
         self.refill()
 
+    def part(self) -> bool:
+        """Become an elder, if this can be one."""
+        if not self._websocket or not self.page or compressed(self._terms):
+            return False
+        self.end()
+        return True
+
+    def remains(self, agreed: "List[bytes]") -> "Optional[Remains]":
+        """Give away what did not arrive, if it may come before other frames on those terms."""
+        stream = self.mux.streams.get(self.number)
+        spool, self._spool = self._spool, Spool(self._budget)
+        late, self._late = self._late, b""
+        data, skip = self._arrived.begun, self._arrived.left
+        data += bytes(stream.out) if stream else b""
+        while skip > len(data) and len(spool):
+            data += spool.get(4 * CHUNK)
+        if skip > len(data):
+            data, late = data + late, b""
+        data = data[skip:]
+        self.mux.reset(self.number)
+        ends_well = self._frames_down.between and not self._closing
+        if stream is None or agreed != self._terms or not ends_well or continues(data):
+            spool.close()
+            return None
+        return Remains(data, spool, late)
+
     def close(self) -> None:
         """The connection is over."""
+        self._server_ended = True
         self.sock.close()
         self._spool.close()
+
+    @property
+    def _may_write(self) -> bool:
+        return self.elder is None or self.elder.parted
 
     @property
     def _waiting(self) -> int:
@@ -183,21 +247,42 @@ class Upstream:
         in_memory = not self._websocket or self._waiting < self.memory
         if in_memory and not self.held:
             self.mux.write(self.number, data)
-        elif not self._spool.put(data):
+        elif self._late or not self._spool.put(data):
             self._late += data
 
-    def _watch(self, data: bytes, now: float) -> None:
-        """See the answer that makes a websocket of this, and then the server's pings."""
+    def _watch(self, data: bytes, now: float) -> bytes:
+        """See the answer that makes a websocket of this, and then the server's pings.
+
+        Returns what is still to be kept of ``data``.
+        """
         if not self._websocket:
             if not self._head and not data.startswith(UPGRADED):
-                return
+                return data
             self._head += data
-            _, end, data = bytes(self._head).partition(b"\r\n\r\n")
+            head, end, rest = bytes(self._head).partition(b"\r\n\r\n")
             if not end:
                 del self._head[HEAD_BYTES:]
-                return
+                return data
             self._websocket = True
             self._head.clear()
+            self._terms = terms(head)
+            self._begin(data[: len(data) - len(rest)])
+            data = rest
         for one in self._frames_down.feed(data):
+            self._closing |= one.opcode == CLOSE
             if one.opcode == PING:
                 self._ping, self._pinged = one.payload, now
+        return data
+
+    def _begin(self, head: bytes) -> None:
+        """This is a websocket after ``head``, and then comes what the elder left."""
+        self.mux.write(self.number, head)
+        stream = self.mux.streams.get(self.number)
+        if stream is not None and self.page:
+            self._arrived = Frames(skipped=stream.written - stream.acked)
+            stream.arrived = self._arrived.feed
+        elder, self.elder = self.elder, None
+        remains = elder.remains(self._terms) if elder else None
+        if remains is not None:
+            self.mux.write(self.number, remains.data)
+            self._spool, self._late = remains.spool, remains.late

@@ -4,22 +4,27 @@ A Jupyter server ends a websocket whose browser does not answer its pings. While
 away the relay answers in its place; it may do so only between two frames of the browser's.
 """
 
+import re
 import struct
 from typing import List, Optional
 
-PING, PONG = 9, 10
+CLOSE, PING, PONG = 8, 9, 10
 CONTROL_BYTES = 125
+LINE_BYTES = 4096
+
+_CHANNELS = re.compile(rb"GET \S*/api/kernels/[^/\s]+/channels\?\S*\bsession_id=\S+ HTTP/1\.1")
+_TERMS = (b"sec-websocket-protocol:", b"sec-websocket-extensions:")
 
 _SHORT = struct.Struct(">H")
 _LONG = struct.Struct(">Q")
 
 
 class Frames:
-    """One direction of one websocket, after the HTTP head."""
+    """One direction of one websocket, after ``skipped`` bytes: the HTTP head."""
 
-    def __init__(self) -> None:
+    def __init__(self, skipped: int = 0) -> None:
         self._head = bytearray()
-        self._left = 0
+        self._left = skipped
         """Bytes of the payload of the frame of the moment that are still to come."""
         self._opcode = 0
         self._payload = bytearray()
@@ -29,6 +34,16 @@ class Frames:
     def between(self) -> bool:
         """Whether the last frame is complete and the next has not begun."""
         return not self._left and not self._head
+
+    @property
+    def begun(self) -> bytes:
+        """What came of the head of a frame that is not complete: its frame begins there."""
+        return bytes(self._head)
+
+    @property
+    def left(self) -> int:
+        """Bytes up to the end of the frame of the moment, when its head is complete."""
+        return self._left
 
     def feed(self, data: bytes) -> List["Control"]:
         """The control frames that are complete with ``data``."""
@@ -82,3 +97,29 @@ def _payload_length(head: bytearray) -> Optional[int]:
 def pong(payload: bytes) -> bytes:
     """A client's answer to a ping. Masked by zeros: the mask guards proxies, and here is none."""
     return bytes([0x80 | PONG, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+
+
+def page_of(request: bytes) -> bytes:
+    """The line by which a page opens a kernel's channels, the same each time; else nothing.
+
+    A kernel's messages go to a session of a page, on whichever websocket. No other websocket is
+    known to go on where its predecessor ended.
+    """
+    line = request[:LINE_BYTES].partition(b"\r\n")[0]
+    return line if _CHANNELS.fullmatch(line) else b""
+
+
+def terms(head: bytes) -> List[bytes]:
+    """What a server agreed to in the answer that makes a websocket."""
+    lines = [line.strip().lower() for line in head.split(b"\r\n")]
+    return sorted(line for line in lines if line.startswith(_TERMS))
+
+
+def continues(frames: bytes) -> bool:
+    """Whether they begin within a message."""
+    return bool(frames) and not frames[0] & 15
+
+
+def compressed(agreed: List[bytes]) -> bool:
+    """Whether frames may depend on those before them."""
+    return any(line.startswith(_TERMS[1]) for line in agreed)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from remotenb.far import frames
 from remotenb.far.events import Bye, Ended, Event, Opened, Received, Refused, Reset, Status
 from remotenb.far.frames import Decoder, unpack_hello
-from remotenb.far.mux import ACK_DELAY_S, NEVER, Mux
+from remotenb.far.mux import ACK_EVERY_S, NEVER, Mux
 from remotenb.far.pace import PING_IDLE_S
 from remotenb.far.stream import FIRST_WINDOW, LAST_WINDOW, URGENT_BYTES
 from tests.pure.mux_world import SESSION, Seeded, run_seed
@@ -286,7 +286,11 @@ def test_after_each_pull_the_next_deadline_lies_in_the_future(pair: Pair) -> Non
     pair.up()
     pair.far.write(number, b"abc")
     pair.down()
-    assert pair.near.deadline() == pytest.approx(pair.now + ACK_DELAY_S)
+    assert pair.near.deadline() == pair.now
+    pair.near.pull(pair.now)
+    pair.far.write(number, b"def")
+    pair.down()
+    assert pair.near.deadline() == pytest.approx(pair.now + ACK_EVERY_S)
     pair.link()
     pair.near.consumed(number, 3, pair.now)
     for _ in range(200):  # nobody answers
