@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from remotenb.far.events import Ended, Received, Reset
 from remotenb.far.frames import ProtocolError
+from remotenb.far.mux import NEVER
 from remotenb.far.poll import READ
-from remotenb.tunnel.outage import is_navigation, is_of_a_page, page
+from remotenb.tunnel.outage import again, is_navigation, is_of_a_page, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 
 HOLD_S = 15.0
 """How long a new connection waits for a link."""
-PLAIN_HELD = 5
-"""Of the six connections that a browser has for one host, so many may wait at a time."""
+BROWSERS_LIMIT = 6
+"""So many connections a browser has for one host."""
+ROUNDS = 15
+"""How often one request is sent round: browsers follow 20 redirects."""
+ROUND_S, ROUND_GROWTH = 1.0, 1.1
+"""Between the first two rounds, and of one such wait to the next: they last half a day."""
 
 
 class Connections:
@@ -33,6 +39,8 @@ class Connections:
         self._host = host
         self._locals: dict[int, Local] = {}
         self._new: set[Local] = set()
+        self._rounds: Counter[bytes] = Counter()
+        self._next_round = 0.0
         self.linked = False
         self.state = "The connection to the server is gone."
         """What a page says that is asked for in an outage."""
@@ -56,6 +64,8 @@ class Connections:
         """Whatever waited has been sent."""
         for local in self._locals.values():
             local.held_since = None
+        self._rounds.clear()
+        self._next_round = 0.0
 
     def watch(self) -> None:
         """Say of each what to wait for."""
@@ -108,16 +118,12 @@ class Connections:
         """The first bytes of a stream: on a new connection, or on an idle one in an outage."""
         if local.number:
             local.old = True
-            self._mux.reset(local.number)
-            self._locals.pop(local.number, None)
+            self._take_back(local)
         local.old = local.old or is_of_a_page(data)
-        self._new.discard(local)
         if not self.linked and is_navigation(data):
             local.give(page(self._host, self.state))
             local.end()
             local.finished = True
-            local.number = 0
-            self._new.add(local)
             self._write(local, now)
             return
         try:
@@ -125,13 +131,14 @@ class Connections:
         except ProtocolError:  # more than there may be
             self._drop(local)
             return
+        self._new.discard(local)
         self._locals[local.number] = local
         local.held_since = None if self.linked else now
         local.sent(data)
         self._mux.write(local.number, data)
 
     def look_after_held(self, now: float) -> None:
-        """No link: new connections wait a while, and not so many that nothing else gets through.
+        """No link: new connections wait a while.
 
         Those that were there before wait as long as it takes, and so do those of pages that were:
         when a request of theirs fails, JupyterLab shows a dialog.
@@ -139,11 +146,36 @@ class Connections:
         if self.linked:
             return
         held = [one for one in self._locals.values() if one.held_since is not None]
-        late = [o for o in held if not o.old and now - (o.held_since or now) > HOLD_S]
-        plain = sorted((o for o in held if o.plain and o not in late), key=lambda one: one.old)
-        for local in [*late, *plain[: max(0, len(plain) - PLAIN_HELD)]]:
+        for local in [o for o in held if not o.old and now - (o.held_since or now) > HOLD_S]:
             self._mux.reset(local.number)
             self._drop(local, abort=False)
+        if now >= self._next_round:
+            self._make_way(now)
+
+    def _make_way(self, now: float) -> None:
+        """When all that a browser may ask waits, it could not ask for the page that a person wants.
+
+        So one request is sent round, the one that waits longest. A person's comes before it then.
+        """
+        waiting = [one for one in self._locals.values() if one.waits]
+        if len(waiting) < BROWSERS_LIMIT:
+            return
+        for local in sorted(waiting, key=lambda one: one.held_since or NEVER):
+            answer = again(local.request) if local.held_since is not None else None
+            if answer and self._rounds[answer] < ROUNDS:
+                self._next_round = now + ROUND_S * ROUND_GROWTH ** self._rounds.total()
+                self._rounds[answer] += 1
+                self._take_back(local)
+                local.give(answer)
+                self._write(local, now)
+                return
+
+    def _take_back(self, local: Local) -> None:
+        """What it asked for is not asked any more; the connection stays."""
+        self._mux.reset(local.number)
+        self._locals.pop(local.number, None)
+        local.number = 0
+        self._new.add(local)
 
     def _write(self, local: Local, now: float) -> None:
         sent = local.write()

@@ -29,11 +29,11 @@ class Local:
         """When it began to wait for a link, of which its server knows nothing yet."""
         self.old = False
         """It, or its page, was there before the outage: it stays."""
-        self.plain = False
-        """It waits with a request that is no websocket: the browser has six of these."""
+        self.request = b""
+        """What it asked for last, if that is no websocket."""
         self._out = bytearray()
         self._ended = self._shut = False
-        self._answered = False
+        self._answered = True
         """The last bytes went to the browser: what comes next begins a request."""
         self.finished = False
         """The browser sends nothing more."""
@@ -58,8 +58,9 @@ class Local:
 
     def sent(self, data: bytes) -> None:
         """The browser's ``data`` was passed on."""
+        if self._answered:
+            self.request = data if is_request(data) and not is_upgrade(data) else b""
         self._answered = False
-        self.plain = is_request(data) and not is_upgrade(data)
 
     def give(self, data: bytes) -> None:
         """Bytes for the browser."""
@@ -85,6 +86,11 @@ class Local:
         except OSError:
             return None
         return sent
+
+    @property
+    def waits(self) -> bool:
+        """It holds one of the browser's few connections, and no answer came yet."""
+        return bool(self.request) and not self._answered
 
     @property
     def over(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 
+_AGAIN = re.compile(rb"GET (/(?![/\\])[^ \r\n]*) HTTP/1\.1\r\n.*\r\n\r\n", re.DOTALL)
 _REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [^\r\n]+ HTTP/1\.[01]\r\n")
 
 
@@ -30,6 +31,15 @@ def is_navigation(data: bytes) -> bool:
 def is_of_a_page(data: bytes) -> bool:
     """Whether a page that is open asks: when that fails, JupyterLab 2 shows a dialog."""
     return _header(data, b"sec-fetch-mode") != b"" and not is_navigation(data)
+
+
+def again(data: bytes) -> bytes | None:
+    """The answer that makes a page ask for the same once more, unnoticed; None where none does."""
+    match = _AGAIN.fullmatch(data) if is_of_a_page(data) else None
+    if match is None:
+        return None
+    head = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: %s\r\n" % match[1]
+    return head + b"Cache-Control: no-store\r\nContent-Length: 0\r\n\r\n"
 
 
 def _header(data: bytes, name: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from remotenb.tunnel.connections import BROWSERS_LIMIT
 from tests.faults.tunnels import Remotenb
 from tests.machines.conftest import CLASSIC, LAB2, LAB4
 from tests.machines.test_browser import CELL, CHROMIUM, NOTEBOOK, OPTIONS
@@ -193,6 +194,25 @@ def test_a_tab_does_not_notice_an_outage(
             tab.shoot("2-during")
         whole(tab, count)
         tab.shoot("3-after")
+
+
+@pytest.mark.long
+def test_a_page_opened_when_all_connections_of_the_browser_wait_says_that_it_waits(
+    lab: Lab, laptop: Laptop, browser: BrowserContext
+) -> None:
+    with connected(lab, laptop, NEW) as session:
+        tab, other = Tab(browser.new_page(), NEW), Tab(browser.new_page(), NEW)
+        tab.open(address(session, NEW, write(session, "lines", 10)))
+        waiting: list[str] = []
+        tab.page.on("request", lambda one: waiting.append(one.url))
+        with outage(lab, session, 8, tab):
+            del waiting[:]
+            while len(set(waiting)) < BROWSERS_LIMIT:
+                tab.page.wait_for_timeout(250)
+            other.page.goto(session.notebook.base + "lab", timeout=20_000)
+            assert "Waiting for gpu-box" in other.page.title()
+            tab.assert_calm()
+        other.page.wait_for_selector(".jp-LabShell", timeout=OPENED_MS)
 
 
 @pytest.mark.parametrize("face", FACES, ids=lambda face: face.name)

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotenb.tunnel.outage import is_navigation, is_of_a_page, is_request, is_upgrade, page
+from remotenb.tunnel.outage import (
+    again,
+    is_navigation,
+    is_of_a_page,
+    is_request,
+    is_upgrade,
+    page,
+)
 
 NAVIGATION = b"GET /lab HTTP/1.1\r\nHost: 127.0.0.1:1\r\nSec-Fetch-Mode: navigate\r\n\r\n"
 POLL = b"GET /api/kernels HTTP/1.1\r\nHost: 127.0.0.1:1\r\nSec-Fetch-Mode: cors\r\n\r\n"
@@ -30,6 +37,30 @@ def test_what_an_open_page_asks_is_told_from_a_person_and_from_a_program() -> No
 def test_a_websockets_handshake_is_told_from_a_plain_request() -> None:
     assert is_upgrade(SOCKET)
     assert not is_upgrade(POLL)
+
+
+def test_a_page_is_led_to_the_very_address_that_it_asked() -> None:
+    answer = again(POLL)
+    assert answer is not None
+    assert answer.startswith(b"HTTP/1.1 307 ")
+    assert b"\r\nLocation: /api/kernels\r\n" in answer
+    assert answer.endswith(b"\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        NAVIGATION,
+        POLL.replace(b"GET", b"PUT"),
+        POLL.replace(b"Sec-Fetch-Mode", b"X-Other"),
+        POLL.replace(b"/api", b"//evil.example"),
+        POLL.replace(b"/api", b"/\\evil.example"),
+        POLL.replace(b"/api", b"http://evil.example/api"),
+        POLL[:-2],
+    ],
+)
+def test_what_changes_something_is_not_whole_or_leads_away_is_asked_but_once(data: bytes) -> None:
+    assert again(data) is None
 
 
 @pytest.mark.parametrize("data", [NAVIGATION, POLL, SOCKET, b"PUT /x HTTP/1.1\r\n\r\nGET"])

@@ -90,6 +90,43 @@ def test_bytes_survive_twenty_cuts_in_both_directions_and_the_half_close(scene: 
     assert hashlib.sha256(came).digest() == hashlib.sha256(blob).digest()
 
 
+def test_when_all_six_connections_of_a_browser_wait_one_after_the_other_asks_again(
+    scene: Scene,
+) -> None:
+    endpoint, laptop = scene.serve(echo), scene.laptop()
+    scene.beside.link(laptop)
+    laptop.detach("cut")
+    polls = [POLL.replace(b"/poll", b"/poll%d" % number) for number in range(6)]
+    waiting = {scene.dial(laptop, endpoint): poll for poll in polls}
+    for sock, poll in list(waiting.items())[:5]:
+        sock.sendall(poll)
+    assert not select.select(list(waiting), [], [], 2.5)[0], "five leave one for a person"
+    sixth, poll = list(waiting.items())[5]
+    sixth.sendall(poll)
+    round_ = list[socket.socket]()
+    while len(round_) < 3:
+        sock = select.select(list(waiting), [], [], 10)[0][0]
+        assert head(sock) == AGAIN % waiting[sock].split()[1]
+        sock.sendall(waiting[sock])
+        round_.append(sock)
+    assert len(set(round_)) == 3
+    scene.beside.link(laptop)
+    for sock, poll in waiting.items():
+        assert read(sock, len(poll)) == poll, "and each is asked once when the link is back"
+
+
+POLL = b"GET /poll HTTP/1.1\r\nHost: 127.0.0.1:1\r\nSec-Fetch-Mode: cors\r\n\r\n"
+AGAIN = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: %s"
+
+
+def head(sock: socket.socket) -> bytes:
+    """The first two lines of an answer without a body."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        data += read(sock, 1)
+    return b"\r\n".join(data.split(b"\r\n")[:2])
+
+
 def test_it_leaves_no_process_and_no_file_when_the_laptop_says_goodbye(scene: Scene) -> None:
     laptop = scene.laptop()
     scene.beside.link(laptop)
