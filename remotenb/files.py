@@ -14,13 +14,14 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 from paramiko import SSHException
 
 from remotenb import errors, far
 from remotenb.engines import engine_of
+from remotenb.engines.docker import STATE_TARGET
 from remotenb.execute import Execution
 from remotenb.far.copy_frames import DONE, GO, PLAN, Trouble, Wire
 from remotenb.far.receiving import Receiver
@@ -209,7 +210,7 @@ def far_end(
     inside = engine_of(container).inside(container.id if container else "")
     marker = f"remotenb-{secrets.token_hex(12)}"
     told = {"MARKER": marker, "CODE": far.boot("")[-1], "WISH": wish, "INSIDE": shlex.join(inside)}
-    told |= here or {"PLACE": "", "UNDER": "", "HERE": ""}
+    told |= {"PLACE": "", "UNDER": "", "HERE": "", "SHARED": "", **(here or {})}
     channel = machine.link.begin(far.source("files.sh"), (), told, term="", size=(80, 24))
     try:
         channel.sendall(far.shipment(modules))
@@ -231,16 +232,24 @@ def far_end(
 
 def _copying(place: Place, **wish: object) -> AbstractContextManager[End]:
     wish = {"path": to_wire(place.path), **wish}
-    mounted = _on_the_machine(place, wish) if place.container else None
-    return far_end(place, far.COPYING, json.dumps(wish), mounted)
+    shorter = _past_the_engine(place, place.container, wish) if place.container else None
+    return far_end(place, far.COPYING, json.dumps(wish), shorter)
 
 
-def _on_the_machine(place: Place, wish: dict[str, object]) -> dict[str, str] | None:
+def _past_the_engine(place: Place, container: Container, wish: dict[str, object]) -> dict[str, str]:
+    """Ways that need not the engine's copying, through folders that the container mounts."""
+    about = json.loads(place.machine.run("inspect", "-f", _MOUNTS, container.id, of=container))
+    mounts = [one for one in about["Mounts"] if one["Type"] == "bind" and one["Write"]]
+    mounts.sort(key=lambda one: one["Target"] != STATE_TARGET)  # nobody looks into that one
+    shared = json.dumps([(one["Source"], one["Target"]) for one in mounts])
+    handing = {"HANDING": far.source("handing.py"), "SHARED": shared}
+    return handing | (_on_the_machine(place, about, wish) or {})
+
+
+def _on_the_machine(
+    place: Place, about: dict[str, Any], wish: dict[str, object]
+) -> dict[str, str] | None:
     """The same path as the machine sees it, if it is in a folder that the container mounts."""
-    assert place.container  # noqa: S101  the caller has looked
-    about = json.loads(
-        place.machine.run("inspect", "-f", _MOUNTS, place.container.id, of=place.container)
-    )
     path = posixpath.normpath(posixpath.join(about["Workdir"] or "/", place.path))
     mounts = {mount["Target"]: mount for mount in about["Mounts"]}
     target = max((one for one in mounts if _under(path, one)), key=len, default="")

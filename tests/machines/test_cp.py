@@ -21,6 +21,12 @@ ODD = ["a b", "new\nline", "-rf", "ü", os.fsdecode(b"\xff\xfe"), "$(reboot)", "
 BIG = 12_000_000
 MANY = 400
 LAPTOPS = ("LaptopRefused", 5)
+HOLDERS = """
+for one in /proc/[0-9]*; do
+    ls -l "$one/fd" 2>/dev/null | grep -qF "$1" && cat "$one/comm"
+done; true
+"""
+"""Who has a pipe open."""
 
 
 @pytest.fixture
@@ -221,3 +227,52 @@ def test_after_a_lost_link_the_same_command_goes_on_where_it_stopped(
     sums = box.run(["sha256sum", "/home/alice/big"]).stdout.split()[0]
     assert subprocess.check_output(["sha256sum", laptop.home / "big"]).decode().split()[0] == sums
     assert there() == 0
+
+
+def test_a_copy_into_the_containers_own_layer_has_sshds_pipes_and_a_lost_link_leaves_none_of_it(
+    laptop: Laptop, box: Box, lab: Lab, mine: str
+) -> None:
+    (laptop.home / "big").write_bytes(os.urandom(BIG))
+    argv = ("gpu-box-far", str(laptop.home / "big"), ":/opt/")
+
+    def there() -> int:
+        asked = ("exec", mine, "stat", "-c", "%s", "/opt/.big.remotenb-part")
+        return int(box.docker(*asked, check=False).stdout or 0)
+
+    def copying() -> list[str]:
+        pids = box.docker("top", mine, "-o", "pid,args").stdout.splitlines()
+        return [one.split()[0] for one in pids if "take(" in one]
+
+    lab.wire.set(rate=3_000_000)
+    process = subprocess.Popen(
+        laptop.argv(*on(laptop, "cp", *argv)), env=laptop.environment, stdout=subprocess.DEVNULL
+    )
+    try:
+        until(lambda: there() > 0, "the beginning of it", seconds=40)
+        (pid,) = copying()
+        pipe = box.run(["readlink", f"/proc/{pid}/fd/0"]).stdout.strip()
+        assert "sshd" in box.run(["sh", "-c", HOLDERS, "sh", pipe]).stdout.split()
+        assert box.run(["ls", "-A", "/home/alice/work"]).stdout == ""
+        until(lambda: there() > 3_000_000, "a quarter of it", seconds=40)
+        box.signal_sshd("KILL", user="alice")
+        assert process.wait(30) == 3
+    finally:
+        process.kill()
+    until(lambda: not copying(), "the end of it there")
+    lab.wire.reset()
+    assert did(laptop, "cp", *argv)["bytes"] <= BIG - 3_000_000
+    summed = box.docker("exec", mine, "sha256sum", "/opt/big").stdout.split()[0]
+    assert subprocess.check_output(["sha256sum", laptop.home / "big"]).decode().split()[0] == summed
+
+
+def test_a_container_that_shares_no_folder_with_the_user_takes_files_through_the_engine(
+    laptop: Laptop, box: Box
+) -> None:
+    label = "--label=remotenb.user=alice"
+    box.run(["mkdir", "-p", "/home/alice/work"], user="alice")
+    (laptop.home / "x").write_text("1")
+    for name, options in (("alone", ()), ("other", ("-v", "/home/alice/work:/w", "-u", "4711"))):
+        box.docker("run", "-d", "--init", "--name", name, label, *options, LAB4, "sleep", "1000")
+        argv = (str(laptop.home / "x"), ":/tmp/", "--container", name)
+        assert did(laptop, "cp", "gpu-box", *argv)["files"] == 1
+        assert box.docker("exec", name, "cat", "/tmp/x").stdout == "1"
