@@ -21,13 +21,14 @@ from tests.laptop import Laptop
 from tests.machines.conftest import LAB4
 from tests.rig.lab import Lab
 
-HOST, CONTAINER, WORK = "gpu-box", "mine", "/home/alice/work"
+HOST, CONTAINER, ALONE, WORK = "gpu-box", "mine", "alone", "/home/alice/work"
 MOUNTED = "/workspace"
 SMALL_FILE, IN_A_FOLDER = 10_000, 100
 WAYS = {
     "`scp`": MOUNTED,
     "`remotenb cp`, a mounted folder": MOUNTED,
     "`remotenb cp`, the container's own layer": "/opt",
+    "`remotenb cp`, the same where nothing is mounted": "/opt",
     "by hand, the container's own layer": "/opt",
 }
 """Each with the folder of the container where it puts things."""
@@ -58,6 +59,11 @@ def small_files(folder: Path, megabytes: int) -> tuple[Path, ...]:
     return tuple(made)
 
 
+def container_of(way: str) -> str:
+    """Into which it copies."""
+    return ALONE if "nothing is mounted" in way else CONTAINER
+
+
 BY_HAND = {
     True: """scp -q -r -F "$1" "$2" "$3:" && ssh -F "$1" "$3" "docker cp '$4' mine:/opt/" """,
     False: """ssh -F "$1" "$3" "docker cp 'mine:/opt/$4' ." && scp -q -r -F "$1" "$3:$4" "$5" """,
@@ -74,14 +80,15 @@ def argv(laptop: Laptop, way: str, task: Task) -> list[str]:
         ends = [near, f"{HOST}:work/"] if task.up else [f"{HOST}:work/{task.name}", back]
         return ["scp", "-q", "-r", "-F", config, *ends]
     ends = [near, f":{WAYS[way]}/"] if task.up else [f":{WAYS[way]}/{task.name}", back]
-    return laptop.argv("cp", HOST, *ends, "--json", "-F", config)
+    container = ("--container", container_of(way))
+    return laptop.argv("cp", HOST, *ends, *container, "--json", "-F", config)
 
 
 def measure(lab: Lab, laptop: Laptop, way: str, task: Task) -> float:
     """Seconds; where it goes nothing is yet."""
     lab.box.run(["rm", "-rf", f"/home/alice/{task.name}"])
     if task.up:
-        lab.box.docker("exec", CONTAINER, "rm", "-rf", f"{WAYS[way]}/{task.name}")
+        lab.box.docker("exec", container_of(way), "rm", "-rf", f"{WAYS[way]}/{task.name}")
     else:
         subprocess.run(["rm", "-rf", laptop.home / "back"], check=True)
     subprocess.run(["sync"], check=True)  # what one has written is no burden of the next
@@ -123,8 +130,9 @@ def main() -> None:
             lab.reset()
             lab.box.run(["mkdir", WORK], user="alice")
             mount = ("-v", f"{WORK}:{MOUNTED}")
-            run = ("run", "-d", "--init", "--name", CONTAINER, *mount, LAB4, "sleep", "1000000")
-            lab.box.docker(*run, user="alice")
+            for name, options in ((CONTAINER, mount), (ALONE, ("--label=remotenb.user=alice",))):
+                run = ("run", "-d", "--init", "--name", name, *options, LAB4, "sleep", "1000000")
+                lab.box.docker(*run, user="alice")
             laptop = Laptop(home, lab.ssh_config)
             print("| what | way | time | rate | of scp |\n|---|---|---|---|---|")
             for task in tasks:
