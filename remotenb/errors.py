@@ -15,6 +15,7 @@
     │  ├─ HostKeyChanged                    or revoked: never go on
     │  ├─ AuthenticationFailed              nothing that was shown or said was accepted
     │  │  └─ LoginNeedsPerson               a password or a second factor, and nobody is there
+    │  ├─ StillBooting     (passing)        the machine lets nobody in: nologin
     │  ├─ KeyUnusable                       a key file that cannot be read
     │  └─ SshConfigError                    ssh_config asks for what we cannot do
     ├─ FarSideError                     4   the machine, its engine, its images
@@ -124,6 +125,12 @@ class AuthenticationFailed(LinkError):
 
 class LoginNeedsPerson(AuthenticationFailed):
     """The server wants a password or a second factor, and nobody is there to be asked."""
+
+
+class StillBooting(LinkError):
+    """The machine boots, or goes down, and lets in nobody but root."""
+
+    passing = True
 
 
 class KeyUnusable(LinkError):

@@ -19,6 +19,7 @@ class Trouble(Enum):
     NO_ANSWER = "no TCP connection"
     NO_NAME = "the name does not resolve"
     NO_LOGIN = "TCP, but no login: sshd is overloaded, or counts us as a nuisance"
+    BOOTING = "the login is right, and comes too early"
     REFUSED = "the login was refused: still booting, or an agent that is locked"
     NOT_YET = "what is needed over there comes by itself"
     SETBACK = "what is needed over there is not as it was; a person may have to mend it"
@@ -35,6 +36,7 @@ _KINDS: Final = (
     (errors.HostUnknown, Trouble.NO_NAME),
     (errors.LinkLost, Trouble.NO_LOGIN),
     (errors.ProtocolFailed, Trouble.NO_LOGIN),
+    (errors.StillBooting, Trouble.BOOTING),
     (errors.LoginNeedsPerson, Trouble.PERSON),
     (errors.AuthenticationFailed, Trouble.REFUSED),
     (errors.KeyUnusable, Trouble.REFUSED),
@@ -91,6 +93,8 @@ class Policy:
     """The age of an outage at which ``no_answer_later`` takes over."""
     no_name: Schedule = Schedule((1.0,))
     no_login: Schedule = _NO_LOGIN
+    # sshd counts each (PerSourcePenalties, 5 s), and bars at 15 s together: no faster than that
+    booting: Schedule = Schedule((2.0, 3.0) + (5.0,) * 23 + (30.0,), person_after=600.0)
     refused: Schedule = Schedule((30.0,), person_after=600.0)
     person: Schedule = Schedule((1.0,), person_after=0.0)
     not_yet: Schedule = Schedule((1.0,) * 120 + (5.0,))
@@ -107,6 +111,7 @@ class Policy:
             Trouble.NO_ANSWER: self.no_answer if age < self.young else self.no_answer_later,
             Trouble.NO_NAME: self.no_name,
             Trouble.NO_LOGIN: self.no_login,
+            Trouble.BOOTING: self.booting,
             Trouble.REFUSED: self.refused,
             Trouble.PERSON: self.person,
             Trouble.NOT_YET: self.not_yet,

@@ -106,7 +106,7 @@ class Login:
 
     def _let_in_anyway(self, transport: Transport) -> bool:
         """Ask which methods there are, if the server has not said; it may want none."""
-        if transport.login.allowed is not None:
+        if not transport.is_active() or transport.login.allowed is not None:
             return False
         return self._try(lambda: transport.auth_none(self._host.user)) is Outcome.IN
 
@@ -240,11 +240,13 @@ class Login:
         return Outcome.REFUSED
 
     def _failure(self, transport: Transport) -> Exception:
-        return refusal.why(
+        ended = not transport.is_active()
+        early = refusal.still_booting(self._host, transport.banner_text) if ended else None
+        return early or refusal.why(
             self._host,
             self._tried,
             self._answers,
-            allowed=transport.login.allowed if transport.is_active() else (),
-            cut_off=not transport.is_active(),
+            allowed=() if ended else transport.login.allowed,
+            cut_off=ended,
             attended=self._credentials.person is not None,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from remotenb.errors import AuthenticationFailed, LoginNeedsPerson
+from remotenb.errors import AuthenticationFailed, LoginNeedsPerson, StillBooting
 from remotenb.ssh.agent import AgentHangs
 from remotenb.text import one_line
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from remotenb.ssh.answers import Answers
 
 _BY_PERSON = {"password": "a password", "keyboard-interactive": "answers to its questions"}
+
+_NOLOGIN = "not permitted to log in"
+"""In what systemd writes into /run/nologin, and sshd says when it has taken the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,14 @@ def not_again(host: Host) -> LoginNeedsPerson:
         f"the login to {host.login} is by password or second factor, which no retry may use",
         hint=f"remotenb connect {host.name} asks again; the notebook goes on, and so does its page",
     )
+
+
+def still_booting(host: Host, said: str) -> StillBooting | None:
+    """What sshd ``said`` before it ended the login tells that nobody may come in yet."""
+    if _NOLOGIN not in said:
+        return None
+    words = f"{host.login} lets nobody in: {one_line(said)}"
+    return StillBooting(words, hint="try again in a minute")
 
 
 def expired(host: Host) -> AuthenticationFailed:

@@ -261,7 +261,9 @@ class Transport(ServiceRequestingTransport):
     @property
     def banner_text(self) -> str:
         """What sshd said before the login; as it came, so not fit for a terminal."""
-        return (self.get_banner() or b"").decode("utf-8", "replace")
+        # get_banner has none any more when the connection has ended
+        said: bytes | None = getattr(self.auth_handler, "banner", None)
+        return (said or b"").decode("utf-8", "replace")
 
     @property
     def login(self) -> AuthHandler:

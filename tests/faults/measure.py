@@ -61,7 +61,7 @@ def measure(row: Row, lab: Lab, contenders: Sequence[Contender]) -> dict[str, Co
             one.lines.wait_past(BEFORE)
             one.probe.wait_for_answer()
         struck = time.time()
-        row.strike(scene)
+        struck = row.strike(scene) or struck
         mended = time.time()
         time.sleep(row.lasts)  # the fault's own time
         row.mend(scene)

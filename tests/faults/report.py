@@ -33,11 +33,14 @@ Each cell says:
    JupyterLab does.
 
 A dash means that it did not happen, or does not apply. Where the server itself went down, its
-kernels die with it, and *back* counts from the moment when it answers on the box again. In rows
-with † new connections work all the while: *back* counts from the fault, noticing included.
+kernels die with it, and *back* counts from the moment when it answers on the box again and a login
+is possible. In rows with † new connections work all the while: *back* counts from the fault,
+noticing included. A `+1` behind the lines says that one came twice.
 
 The marks for remotenb are: noticed within 4 s; back within 1 s, in rows with † within 5 s; no line
-lost wherever the server lived. What misses its mark is **bold**.
+lost, and none twice, wherever the server lived. What misses its mark is **bold**. While a machine
+boots and lets in nobody but root (`nologin`), each attempt is a failed login to sshd, which bars an
+address after a few of them in a row: so one is made each 5 s, and *back* is up to that long there.
 
 The others reach a Jupyter that was started by hand and published on the box's loopback: `autossh
 -M 0` with `ServerAliveInterval` x `ServerAliveCountMax` as named; a loop of the shell around `ssh

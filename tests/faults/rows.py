@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +40,8 @@ class Scene:
 
 
 Act = Callable[[Scene], None]
+Strike = Callable[[Scene], float | None]
+"""May say when it struck, by the wall clock, where that is not at the call."""
 
 
 def block(fault: Fault) -> Act:
@@ -109,10 +112,16 @@ def stop_dockerd(scene: Scene) -> None:
     scene.lab.box.dockerd_stop()
 
 
-def replace_dockerd(scene: Scene) -> None:
-    """Docker 20.10 stops what it finds running after a crash, and takes that for a wish."""
-    scene.lab.box.dockerd_kill()
-    scene.lab.box.dockerd_start()
+def replace_dockerd(scene: Scene) -> float:
+    """Docker 20.10 stops what it finds running after a crash, and takes that for a wish.
+
+    Until then the container lives: that is when there is something to notice.
+    """
+    box = scene.lab.box
+    box.dockerd_kill()
+    box.dockerd_start()
+    ended = ["inspect", "-f", "{{.State.FinishedAt}}", scene.ours.container]
+    return datetime.fromisoformat(box.docker(*ended).stdout.strip()).timestamp()
 
 
 def start_dockerd(scene: Scene) -> None:
@@ -161,7 +170,7 @@ class Row:
 
     name: str
     title: str
-    strike: Act
+    strike: Strike
     mend: Act = unblock
     lasts: float = 8.0
     way_stays_open: bool = False

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotenb.errors import AuthenticationFailed, LoginNeedsPerson
+from remotenb.errors import AuthenticationFailed, LoginNeedsPerson, StillBooting
 from remotenb.laptop.credentials import Credentials
 from remotenb.ssh.config import resolve
 from remotenb.ssh.link import open_link
@@ -105,6 +105,17 @@ def test_a_password_is_asked_for_once_in_the_words_of_ssh(server: Server) -> Non
     wrong_first = logs_in(server.host, "wrong", PASSWORD)
     assert len(wrong_first.asked) == 2
     assert wrong_first.told == ["alice@10.77.0.2 did not take that; try again."]
+
+
+def test_a_machine_that_boots_is_told_from_one_that_knows_no_such_key(
+    server: Server, key: tuple[Path, ...]
+) -> None:
+    host = replace(server.host, identity_files=key)
+    server.box.nologin()
+    with pytest.raises(StillBooting, match="lets nobody in: System is booting up"):
+        open_link(host).close()
+    server.box.nologin(on=False)
+    open_link(host).close()
 
 
 def test_three_wrong_passwords_are_the_last_that_the_account_sees(server: Server) -> None:

@@ -183,6 +183,7 @@ def test_without_an_answer_it_is_tried_four_times_a_second_and_after_a_minute_ea
         (errors.JupyterNotReady("silent"), [1] * 120 + [5] * 3),
         (errors.FarSideError("did not finish in 10 s"), [1] * 120 + [5] * 3),
         (errors.ShellUnusable("no home yet"), [2, 5, 10, 15, 15, 15]),
+        (errors.StillBooting("box lets nobody in"), [2, 3, *[5] * 23, 30, 30]),
         (REFUSED, [30] * 6),
         (errors.KeyUnusable("encrypted"), [30] * 6),
     ],
