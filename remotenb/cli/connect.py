@@ -175,8 +175,11 @@ def hold(  # noqa: PLR0913  whom it tells, and how
         connect.report.tell(ready)
         opened = connect.wish.settings.browser and session.open_browser()
         if isinstance(shown, Terminal):
+            if in_background:  # before the address: that comes by way of who started us
+                shown.say(background.PARTING)
             show_address(shown, ready.url, opened=opened)
-            shown.say(background.PARTING if in_background else parting)
+            if not in_background:
+                shown.say(parting)
         if in_background:
             background.let_go()
         connect.report.tell(Closed(session.wait()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -142,7 +143,8 @@ def _report(outcome: Outcome, told: _Told, *, as_json: bool) -> int:
 
 def _say(outcome: Outcome, plan: Plan, same: int) -> None:
     for one in outcome.failed:
-        click.echo(f"not copied: {one_line(one.path) or '.'}: {one_line(one.why)}", err=True)
+        name = one.path or Path(plan.place).name
+        click.echo(f"not copied: {one_line(name)}: {one_line(one.why)}", err=True)
     there = f"; {same} were there already" if same else ""
     number = f"{outcome.copied} file{'s' * (outcome.copied != 1)}, {size(outcome.bytes)}"
     click.echo(f"copied: {number}, to {one_line(plan.place)}{there}", err=True)

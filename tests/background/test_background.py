@@ -61,7 +61,9 @@ def test_a_detached_session_goes_on_and_is_seen_opened_and_ended(laptop: Laptop)
     assert row["relay"] is True
     opened = laptop.run("open", "box", "--json")
     assert opened.events[0]["url"] == ready["url"]
-    assert str(ready["local_port"]) in laptop.run("status").out
+    shown = laptop.run("status").out
+    assert str(ready["local_port"]) in shown
+    assert max(map(len, shown.splitlines())) <= 79  # of a screen with 80 columns
     assert laptop.run("disconnect", "box").code == 0
     until(lambda: not psutil.pid_exists(row["pid"]), "its end")
     assert status(laptop) == []
@@ -69,6 +71,22 @@ def test_a_detached_session_goes_on_and_is_seen_opened_and_ended(laptop: Laptop)
         socket.create_connection(("127.0.0.1", ready["local_port"]))
     assert "ready" in (log := laptop.run("logs", "box").out)
     assert "disconnected" in log
+
+
+def test_the_address_of_a_detached_session_stands_below_what_says_so(laptop: Laptop) -> None:
+    done = subprocess.run(
+        laptop.argv(*(one for one in DETACHED if one != "--json")),
+        env=laptop.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=True,
+    )
+    *_, last, address = done.stdout.decode().splitlines()
+    assert last == "Open this in your browser:"
+    assert "token=" in address
+    assert laptop.run("disconnect", "box").code == 0
 
 
 def test_no_token_is_in_any_file_or_argv_and_all_is_for_its_user_alone(laptop: Laptop) -> None:
