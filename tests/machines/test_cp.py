@@ -129,6 +129,9 @@ def test_what_cannot_be_copied_is_one_line_and_nothing_half_done(
         assert error["hint"]
     assert sorted(one.name for one in laptop.home.iterdir() if one.name[0] != ".") == ["here"]
     assert "remotenb-part" not in box.docker("diff", mine).stdout
+    options = ("-F", str(laptop.ssh_config), "--on-host")
+    closed = laptop.run("cp", *options, "gpu-box", ":/etc/shadow", str(laptop.home))
+    assert (closed.code, "not copied: shadow: Permission denied" in closed.err) == (4, True), closed
 
 
 def test_a_full_disk_is_said_before_anything_is_written(laptop: Laptop, box: Box) -> None:
