@@ -96,5 +96,7 @@ pack | $ENGINE cp - "$copy:/" >&2 || leave 1
 $ENGINE rmi -f "$raw" >/dev/null 2>&1
 raw=
 
-$ENGINE commit --pause=false "$@" "$copy" || leave 1
+made=$($ENGINE commit --pause=false "$@" "$copy") || leave 1
+# whoever wanted it may have left meanwhile, and it has no name yet
+printf '%s\n' "$made" || { $ENGINE rmi "$made" >/dev/null 2>&1; leave 1; }
 leave 0

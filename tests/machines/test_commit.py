@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.machines.conftest import LAB4, TINY, did, on, refused
 from tests.notebook import Notebook
+from tests.rig.failures import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +47,11 @@ grep -c zed /etc/passwd
 ls /usr/share/zoneinfo/Asia /usr/share/zoneinfo | grep -x 'Mine\\|Africa\\|Zulu'
 stat -c '%a %h %n' /opt/one /opt/two; readlink '/opt/a b'; ls /run/remotenb 2>&1 | wc -l
 """
+SLOW = """#!/bin/sh
+case "$*" in cp*-*) : >/tmp/begun; while [ ! -e /tmp/go ]; do sleep 0.1; done ;; esac
+exec /usr/bin/docker "$@" 2>/dev/null
+"""
+"""A docker that waits when it is to copy, and complains of nobody who listens."""
 SAME = ("Entrypoint", "Cmd", "User", "Env", "WorkingDir", "ExposedPorts", "Volumes")
 
 
@@ -137,6 +145,25 @@ def test_a_full_disk_leaves_no_half_of_an_image_and_the_container_runs_on(
     assert did(laptop, "commit", "gpu-box", "alice/x:1")["what"] == "committed"
     shown = box.docker("run", "--rm", "alice/x:1", "sh", "-c", "cat /new; ! ls /bin/ar")
     assert shown.stdout == "new\n"
+
+
+def test_a_commit_that_was_interrupted_leaves_no_image_that_nobody_asked_for(
+    laptop: Laptop, box: Box
+) -> None:
+    label = "--label=remotenb.user=alice"
+    box.docker("run", "-d", "--init", "--name", "mine", label, TINY, "sleep", "1000")
+    box.docker("exec", "mine", "sh", "-c", "echo new >/new")
+    box.write("/usr/local/bin/docker", SLOW, mode=0o755)
+    argv = laptop.argv(*on(laptop, "commit", "gpu-box", "alice/x:1"))
+    with subprocess.Popen(argv, env=laptop.environment, stdout=subprocess.PIPE) as process:
+        until(lambda: box.path("/tmp/begun").exists(), "the copy's beginning")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    box.write("/tmp/go", "")
+    until(lambda: not list(box.path("/tmp").glob("tmp.*")), "the end of it over there")
+    box.run(["rm", "/usr/local/bin/docker"])
+    assert "<none>" not in box.docker("images", "-a").stdout
+    assert box.docker("ps", "-a", "--format", "{{.Names}} {{.State}}").stdout == "mine running\n"
 
 
 @pytest.mark.parametrize("name", ["Upper:1", "a b", "x:", "x@sha256:" + "0" * 64, "-x", "$(id)"])
