@@ -94,7 +94,8 @@ def _show(one: Container, changes: Changes, busy: int | None, *, as_json: bool) 
         return
     click.echo(f"  changed in {plain(one.name)}: {size(changes.size)}", err=True)
     for folder in changes.folders[:FOLDERS_SHOWN]:
-        line = f"    {size(folder.size):>10}  {plain(folder.path)}  ({folder.files} file{'s' * (folder.files != 1)})"
+        files = f"{folder.files} file{'s' * (folder.files != 1)}"
+        line = f"    {size(folder.size):>10}  {plain(folder.path)}  ({files})"
         click.echo(line, err=True)
     if rest := changes.folders[FOLDERS_SHOWN:]:
         total = size(sum(folder.size for folder in rest))
