@@ -197,8 +197,10 @@ def _idle(count: int | None, probe: Probe) -> str | None:
     idle = free if free and count is None else sorted(idle, key=lambda gpu: gpu not in free)
     wanted = len(idle) if count is None else count
     if not idle or wanted > len(idle):
+        busy = _busy(probe)
+        why = f": {busy}" if busy else f", and {wanted} are wanted"
         raise GpuUnavailable(
-            probe.gpu_refusal or f"{len(idle)} of {len(probe.gpus)} GPUs are idle: {_busy(probe)}",
+            probe.gpu_refusal or f"{len(idle)} of {len(probe.gpus)} GPUs are idle{why}",
             hint="wait, share one by its index (--gpus 0), or do without: --gpus none",
         )
     return _devices([str(gpu.index) for gpu in idle[:wanted]])
@@ -234,7 +236,6 @@ def _devices(names: list[str]) -> str:
 
 
 def _busy(probe: Probe) -> str:
-    return (
-        ", ".join(f"GPU {g.index} has {g.memory_used} MiB in use" for g in probe.gpus if not g.idle)
-        or "there is none"
+    return ", ".join(
+        f"GPU {g.index} has {g.memory_used} MiB in use" for g in probe.gpus if not g.idle
     )

@@ -41,7 +41,7 @@ def test_gpus_can_be_chosen(laptop: Laptop, box: Box, asked: str, seen: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"), [("7", "no GPU 7"), ("auto:3", "2 of 3 GPUs are idle")]
+    ("asked", "words"), [("7", "no GPU 7"), ("auto:3", "2 of 3 GPUs are idle: GPU")]
 )
 def test_gpus_that_are_not_to_be_had_are_refused(
     laptop: Laptop, box: Box, asked: str, words: str

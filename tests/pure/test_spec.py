@@ -106,6 +106,11 @@ def test_fewer_idle_ones_than_asked_for_is_refused() -> None:
         choose_gpus(GpuRequest("auto", count=2), probe(gpus=(IDLE, BUSY)))
 
 
+def test_more_than_there_are_is_refused_with_both_numbers() -> None:
+    with pytest.raises(GpuUnavailable, match="1 of 1 GPUs are idle, and 9 are wanted"):
+        choose_gpus(GpuRequest("auto", count=9), probe(gpus=(IDLE,)))
+
+
 @pytest.mark.parametrize(
     "busy", [gpu(0, used=513), gpu(0, load=11), gpu(0, processes=1)], ids=["memory", "load", "job"]
 )
