@@ -77,6 +77,7 @@ def _ask(link: Link, *, relay_next: bool, **variables: str) -> Probe:
         far.source("probe.sh"),
         timeout=TIMEOUT_S,
         pipe_next=relay_next,
+        in_command=True,
         SUDO=" ".join(link.sudo),
         **variables,
     )

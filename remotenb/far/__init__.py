@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zlib
 from functools import cache
 from importlib.resources import files
@@ -62,13 +63,27 @@ def source(name: str) -> str:
     return files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
+def lean(text: str) -> str:
+    """A module of ours without what is for its readers; lines keep their numbers.
+
+    A third less travels: what exceeds TCP's first ten segments (14 KB) comes a round trip later.
+    """
+    text = re.sub(r'^( *)""".*?"""$', _nothing, text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^ *#.*$|  # .*$", "", text, flags=re.MULTILINE)
+
+
+def _nothing(docstring: re.Match[str]) -> str:
+    """A statement in its place: a class may have no other."""
+    return f"{docstring[1]}0" + "\n" * docstring[0].count("\n")
+
+
 @cache
 def shipment(modules: tuple[str, ...] = MODULES) -> bytes:
     """These modules as :data:`BOOT` reads them from its stdin; ``main`` of the last is run."""
     sources = {"remotenb": "", "remotenb.far": ""}
-    sources |= {f"remotenb.far.{name}": source(f"{name}.py") for name in modules}
+    sources |= {f"remotenb.far.{name}": lean(source(f"{name}.py")) for name in modules}
     main = f"remotenb.far.{modules[-1]}"
-    text = f"{source('loader.py')}\nrun({sources!r}, {main!r}, head + body, sys.argv[1])\n"
+    text = f"{lean(source('loader.py'))}\nrun({sources!r}, {main!r}, head + body, sys.argv[1])\n"
     body = zlib.compress(text.encode(), 9)
     return b"%0*d" % (LENGTH_DIGITS, len(body)) + body
 

@@ -68,25 +68,43 @@ class Link:
         *argv: str,
         timeout: float,
         pipe_next: bool = False,
+        in_command: bool = False,
         **variables: str,
     ) -> Completed:
         """Run ``source`` by sh over there, ``argv`` as its parameters, within ``timeout`` s.
 
-        With ``pipe_next`` a session for :meth:`pipe` is opened meanwhile.
+        With ``pipe_next`` a session for :meth:`pipe` is opened meanwhile. ``in_command`` sends
+        it as the command itself, where everybody on that machine may read it: a round trip
+        less, for sshd takes stdin only after the command. For what may run twice: without gzip
+        over there it is sent again, the usual way.
 
         Raises :class:`ShellUnusable` if the login shell did not run it, and a
         :class:`FarSideError` after the timeout.
         """
         script = shell.Script.build(source, variables=variables, argv=argv)
+        ways = [(shell.COMMAND, script.text)]
+        if in_command:
+            ways.insert(0, (script.in_command, b""))
+        out: bytes | None = None
+        err = b""
+        for command, stdin in ways:
+            out, err = self._said(command, stdin, time.monotonic() + timeout, pipe_next)
+            if out is None or script.output(out) or not self.alive:
+                break
+        return self._completed(script, out, err, timeout)
+
+    def _said(
+        self, command: str, stdin: bytes, deadline: float, pipe_next: bool
+    ) -> tuple[bytes | None, bytes]:
         with reported(self.host):
             channel = self.sessions.open()
-            if pipe_next:  # not before: sshd may allow one session, and this is the one
-                self.sessions.open_spare()
             try:
-                out, err = _talk(self.transport, channel, script.text, time.monotonic() + timeout)
+                exec_at_once(self.transport, channel, command)
+                if pipe_next:  # not before: sshd may allow one session, and this is the one
+                    self.sessions.open_spare()
+                return _talk(channel, stdin, deadline)
             finally:
                 channel.close()
-        return self._completed(script, out, err, timeout)
 
     def pipe(self, argv: Sequence[str], first: bytes) -> Channel:
         """Run ``argv`` over there, with ``first`` on its stdin; the channel, for what follows.
@@ -183,18 +201,15 @@ class Completed:
         self.err = err
 
 
-def _talk(
-    transport: Transport, channel: Channel, text: bytes, deadline: float
-) -> tuple[bytes | None, bytes]:
-    """Send ``text`` to the far shell; all it prints, or None when the deadline passed."""
-    exec_at_once(transport, channel, shell.COMMAND)
+def _talk(channel: Channel, stdin: bytes, deadline: float) -> tuple[bytes | None, bytes]:
+    """Send ``stdin`` to the far shell; all it prints, or None when the deadline passed."""
     err = bytearray()
     drain = threading.Thread(target=keep_err, args=(channel, err), daemon=True)
     drain.start()
     channel.settimeout(max(deadline - time.monotonic(), 0.1))
     out = bytearray()
     try:
-        feed_all(channel, [text])
+        feed_all(channel, [stdin])
         while len(out) < OUTPUT_LIMIT:
             channel.settimeout(max(deadline - time.monotonic(), 0.1))
             data = channel.recv(1 << 16)

@@ -8,6 +8,7 @@ found between two lines with a random marker. The script itself is always read b
 from __future__ import annotations
 
 import base64
+import gzip
 import secrets
 import shlex
 from dataclasses import dataclass
@@ -71,6 +72,12 @@ class Script:
         ]
         # an argument of the command line may have bytes that are no UTF-8: they go as they came
         return cls("\n".join(lines).encode("utf-8", "surrogateescape"), marker.encode())
+
+    @property
+    def in_command(self) -> str:
+        """The command line that has it all in itself; it needs gzip over there."""
+        text = base64.b64encode(gzip.compress(self.text)).decode()
+        return f"""exec sh -c 'eval "$(echo {text} | base64 -d | gzip -d)"'"""
 
     def output(self, raw: bytes) -> tuple[int, bytes] | None:
         """Exit code and output of the script in all that came; None when it did not run through."""
