@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remotenb.errors import JupyterNotReady, ServerOpen, ServerUnreachable
-from remotenb.jupyter import ask, verify
-from remotenb.server import Rejected, Server
+from remotenb.jupyter import verify
+from remotenb.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def until_ready(
     start = look_at = clock.now()
     pause = FIRST_PAUSE_S
     while True:
-        answer = _answer(found, ways)
+        answer = verify(found, ways.connect)
         now = clock.now()
         if isinstance(answer, Server):
             return _only_by_token(answer)
@@ -49,14 +49,6 @@ def until_ready(
             look_at = now
         clock.sleep(pause)
         pause = min(pause * 1.5, LAST_PAUSE_S)
-
-
-def _answer(found: Found, ways: Ways) -> Server | Rejected:
-    """One cheap question until somebody answers at all, then all of them."""
-    api = found.file.base_url + "api"
-    if any(ask(ways.connect, endpoint, api) for endpoint in found.endpoints):
-        return verify(found, ways.connect)
-    return Rejected(found, found.obstacle or "nothing answers there")
 
 
 def _only_by_token(server: Server) -> Server:

@@ -12,9 +12,8 @@ import click
 
 from remotenb.background import detach as background
 from remotenb.background import state
-from remotenb.background.control import Control
 from remotenb.background.hub import Hub
-from remotenb.cli import joining, machines, options, stopping
+from remotenb.cli import machines, options, stopping
 from remotenb.cli.output import Terminal, reporter
 from remotenb.cli.people import people
 from remotenb.errors import RemotenbError, UsageError
@@ -96,6 +95,8 @@ def command(  # noqa: PLR0913  one parameter for each option of the contract
     settings = options.settings(options.load_config(config_file), host, chosen)
     wished = {"new": new, "recreate": recreate, "agreed": yes}
     connect = _planned(host, settings, report, chosen, as_json=as_json, **wished)
+    from remotenb.cli import joining  # noqa: PLC0415  while the connection is being made
+
     with ExitStack() as turn:
         turn.enter_context(state.opening(connect.host.login))
         if file := joining.find(connect):
@@ -134,6 +135,8 @@ NOTEBOOK_GOES_ON = "Ctrl-C closes the tunnel; the notebook goes on."
 @contextmanager
 def held_open(connect: Connect, session: Session, hub: Hub) -> Iterator[None]:
     """Meanwhile other processes find this session, and can ask it."""
+    from remotenb.background.control import Control  # noqa: PLC0415  not before the connection
+
     begun = time.monotonic()
     control = Control(
         session, lambda: connect.ready(session, time.monotonic() - begun), hub, state.folder()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ def settings_of(host: str, where: Mapping[str, str | int | None], **chosen: obje
 
 
 def dialled(host: Host) -> Future[socket.socket] | None:
-    """The TCP connection, begun now: its round trip passes while paramiko is imported."""
+    """The TCP connection, begun now: it and sshd's first words come while paramiko is imported."""
     first_hop = (*host.jumps, host)[0]
     if first_hop.proxy_command:
         return None
@@ -80,7 +80,10 @@ def dialled(host: Host) -> Future[socket.socket] | None:
 
     def run() -> None:
         try:
-            future.set_result(dial(first_hop))
+            sock = dial(first_hop)
+            with suppress(OSError):  # whoever reads from it learns that it is broken
+                sock.greet()
+            future.set_result(sock)
         except RemotenbError as error:
             future.set_exception(error)
 

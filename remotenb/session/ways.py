@@ -10,7 +10,8 @@ import hashlib
 import logging
 import secrets
 import threading
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from remotenb import far
@@ -25,7 +26,6 @@ from remotenb.tunnel.relayed import Relayed
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Future
 
     from remotenb.model import Container, Probe
     from remotenb.server import Endpoint
@@ -97,6 +97,22 @@ def attach(link: Link, place: Place, relayed: Relayed, targets: Iterable[Endpoin
     raise AssertionError(place)  # pragma: no cover  a place has a command
 
 
+@dataclass(slots=True)
+class _Way:
+    """The relay of a place, there or on its way."""
+
+    relay: Relayed
+    told: set[Endpoint]
+    """What it has heard that it may dial."""
+    attached: Future[None] = field(default_factory=Future)
+    """For the first time; raises :class:`OSError`."""
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether what is asked of it now gets there, if anything does."""
+        return self.relay.linked or not self.attached.done()
+
+
 class Ways:
     """Sockets to endpoints, whoever dials them; for our own questions before there is a tunnel."""
 
@@ -112,9 +128,7 @@ class Ways:
         self._asked: Future[bool] | None = None
         self._targets: dict[str, set[Endpoint]] = {}
         self._containers: dict[str, Container] = {one.id: one for one in probe.containers}
-        self._relays: dict[str, Relayed] = {}
-        self._told: dict[str, set[Endpoint]] = {}
-        """What the relay of a place has heard that it may dial."""
+        self._relays: dict[str, _Way] = {}
         self._refused: dict[str, LinkError] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -131,10 +145,14 @@ class Ways:
             self._containers[container.id] = container
 
     def connect(self, endpoint: Endpoint) -> socket.socket:
-        """A connection to ``endpoint``; raises :class:`OSError` when there is no way."""
+        """A connection to ``endpoint``; raises :class:`OSError` when there is no way.
+
+        By a relay that is on its way what is asked travels in the same round trip; it ends
+        without an answer where none comes to be.
+        """
         if endpoint.place is None:
             return self._forward(endpoint)
-        return self._relay(endpoint.place).carrier(endpoint).connect()
+        return self._way(endpoint.place).relay.carrier(endpoint).connect()
 
     def ask_for_forwards(self) -> None:
         """Have sshd say, while others wait for it anyway, whether it forbids forwards."""
@@ -148,7 +166,7 @@ class Ways:
 
     def check(self) -> None:
         """Raise if sshd forbids forwards and they were needed."""
-        if not self._relays:
+        if not self._attached:
             self._forwards.check()
 
     def place(self, name: str) -> Place:
@@ -159,22 +177,24 @@ class Ways:
 
     def take(self, name: str) -> Relayed:
         """The relay of a place, for good; the others are let go. Raises :class:`OSError`."""
-        relay = self._relay(name)
+        way = self._way(name)
+        way.attached.result()
         with self._lock:
             del self._relays[name]
         self.close()
-        return relay
+        return way.relay
 
     def let_go(self) -> None:
         """Give the channels back: sshd may allow one session at a time."""
-        for relay in list(self._relays.values()):
+        for relay in self._attached:
             relay.detach("making room")
 
     def close(self) -> None:
         """End every relay that nobody took; may be called twice."""
         with self._lock:
             self._closed = True
-            relays, self._relays = list(self._relays.values()), {}
+            relays = self._attached  # one that is on its way will see that it is closed
+            self._relays.clear()
         for relay in relays:
             relay.close()
         self._link.sessions.forget_room(self.let_go)
@@ -189,36 +209,59 @@ class Ways:
         try:
             return self._forwards.connect(endpoint)
         except ServerUnreachable as error:
-            if not self._relays:
+            if not self._attached:
                 raise
             raise ConnectionError(error.message) from None
 
-    def _relay(self, name: str) -> Relayed:
+    @property
+    def _attached(self) -> list[Relayed]:
+        """The relays that are there."""
+        return [way.relay for way in list(self._relays.values()) if way.attached.done()]
+
+    def _way(self, name: str) -> _Way:
+        """The relay of a place, which may be on its way; raises :class:`OSError` for none."""
         with self._lock:
             attaching = self._attaching.setdefault(name, threading.Lock())
         with attaching:
-            relay = self._relays.get(name)
             targets = set(self._targets.get(name, ()))
-            if relay is not None and relay.linked:
-                if targets <= self._told[name]:
-                    return relay
-                relay.detach("more to dial")
-            if name in self._refused:
-                raise ConnectionError(self._refused[name].message)
-            relay = relay or Relayed(self._session(name), self._link.host.name, self._cut)
-            try:
-                attach(self._link, self.place(name), relay, targets)
-                self._told[name] = targets
-            except LinkError as error:
-                self._refused[name] = error
-                relay.close()
-                raise ConnectionError(error.message) from None
-            with self._lock:
-                if not self._closed:
-                    self._relays[name] = relay
-                    return relay
-            relay.close()
-            raise ConnectionError("nobody waits for that relay any more")
+            way = self._relays.get(name) or self._begun(name, targets)
+            if not (targets <= way.told and way.leads_on):
+                way.attached.result()
+                way.relay.detach("more to dial")
+                way.told = targets
+                self._attach(name, way)
+            return way
+
+    def _begun(self, name: str, targets: set[Endpoint]) -> _Way:
+        if name in self._refused:
+            raise ConnectionError(self._refused[name].message)
+        way = _Way(Relayed(self._session(name), self._link.host.name, self._cut), targets)
+        self._relays[name] = way
+        threading.Thread(target=self._bring, args=(name, way), name="attach", daemon=True).start()
+        return way
+
+    def _bring(self, name: str, way: _Way) -> None:
+        try:
+            self._attach(name, way)
+        except Exception as error:  # noqa: BLE001  it is theirs who wait
+            way.attached.set_exception(error)
+            return
+        with self._lock:
+            if not self._closed:
+                way.attached.set_result(None)
+                return
+        way.relay.close()
+        way.attached.set_exception(ConnectionError("nobody waits for that relay any more"))
+
+    def _attach(self, name: str, way: _Way) -> None:
+        """Raises :class:`OSError`, and so does whoever asks for that place later."""
+        try:
+            attach(self._link, self.place(name), way.relay, way.told)
+        except LinkError as error:
+            self._refused[name] = error
+            self._relays.pop(name, None)
+            way.relay.close()  # and with it what was asked
+            raise ConnectionError(error.message) from None
 
 
 def session_name(laptop: bytes, *facts: str) -> bytes:

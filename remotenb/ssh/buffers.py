@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from paramiko.buffered_pipe import BufferedPipe
 from paramiko.packet import Packetizer
 
+from remotenb.ssh.dial import SshSocket
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
@@ -28,6 +30,13 @@ class GulpingPacketizer(Packetizer):
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(_Gulping(sock))  # type: ignore[arg-type]
+        self._greeted = isinstance(sock, SshSocket) and sock.greeted
+
+    def write_all(self, out: bytes) -> None:
+        """As paramiko does, but an identification that was sent already, which comes first."""
+        if not self._greeted:
+            super().write_all(out)
+        self._greeted = False
 
 
 class _Gulping:

@@ -22,17 +22,33 @@ TCP_QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 """Linux has it."""
 
 
-class QuickAckSocket(socket.socket):
+IDENTIFICATION = "SSH-2.0-remotenb"
+"""What each side says first; see RFC 4253, 4.2."""
+
+
+class SshSocket(socket.socket):
     """Acknowledges at once: sshd holds its second small packet back (Nagle) until we do.
 
     Linux forgets the option after a while, so it is set again with each read.
     """
 
+    greeted = False
+    """Our identification is sent."""
+
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Read, then ask for immediate acknowledgements again."""
         data = super().recv(bufsize, flags)
-        self.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)
+        if TCP_QUICKACK:
+            self.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)
         return data
+
+    def greet(self) -> None:
+        """Send it now: sshd offers its algorithms once it has it, while we still do other things.
+
+        Raises :class:`OSError`.
+        """
+        self.sendall(f"{IDENTIFICATION}\r\n".encode())
+        self.greeted = True
 
 
 Address = tuple[int, int, int, tuple[object, ...]]
@@ -49,7 +65,7 @@ def resolve(host: Host) -> list[Address]:
     return [(family, kind, proto, address) for family, kind, proto, _, address in found]
 
 
-def dial(host: Host) -> socket.socket:
+def dial(host: Host) -> SshSocket:
     """A TCP connection to ``host`` within its ConnectTimeout, tuned for small packets.
 
     Raises :class:`HostUnknown` or :class:`HostUnreachable`.
@@ -71,7 +87,7 @@ def dial(host: Host) -> socket.socket:
     raise unreachable(host, refusals[0], host.connect_timeout)
 
 
-def _connected(address: Address, host: Host, timeout: float) -> socket.socket:
+def _connected(address: Address, host: Host, timeout: float) -> SshSocket:
     sock = unconnected(address, host)
     try:
         sock.settimeout(timeout)
@@ -83,13 +99,12 @@ def _connected(address: Address, host: Host, timeout: float) -> socket.socket:
     return sock
 
 
-def unconnected(address: Address, host: Host) -> socket.socket:
+def unconnected(address: Address, host: Host) -> SshSocket:
     """A socket that can connect to ``address``, from where ``host`` is to be reached from.
 
     Raises :class:`OSError`.
     """
-    cls = QuickAckSocket if TCP_QUICKACK else socket.socket
-    sock = cls(*address[:3])
+    sock = SshSocket(*address[:3])
     try:
         if host.bind_address:
             found = socket.getaddrinfo(host.bind_address, 0, address[0], socket.SOCK_STREAM)

@@ -17,6 +17,7 @@ from paramiko.transport import ServiceRequestingTransport
 
 from remotenb.ssh.algorithms import allowed, takes
 from remotenb.ssh.buffers import GulpingPacketizer, receive_faster
+from remotenb.ssh.dial import IDENTIFICATION
 from remotenb.ssh.hostcerts import SUFFIX
 
 if TYPE_CHECKING:
@@ -215,6 +216,7 @@ class Transport(ServiceRequestingTransport):
             packetizer_class=GulpingPacketizer,
             **options,  # type: ignore[arg-type]
         )
+        self.local_version = IDENTIFICATION
         self._service_requested = False
 
     def restrict(self, host: Host) -> None:

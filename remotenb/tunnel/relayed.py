@@ -75,6 +75,8 @@ class Relayed:
         self._decoder = Decoder()
         self._attaching: Future[Attached] | None = None
         self._lost = 0
+        self._met = False
+        """The far side has answered once: until then nothing is an outage, and all may wait."""
         self._fresh = True
         self._epoch = 0
         self.replayed = 0
@@ -161,7 +163,7 @@ class Relayed:
             now = time.monotonic()
             self._look_after_link(now)
             self.held = self._mux.held
-            self._connections.linked = self.linked
+            self._connections.linked = self.linked or not self._met
             self._connections.look_after_held(now)
             self._connections.watch()
             self._send(now)
@@ -265,6 +267,7 @@ class Relayed:
         if self._attaching is None:
             return
         attaching, self._attaching = self._attaching, None
+        self._met = True
         if self._epoch > 1:
             self.replayed += status.held
         self._connections.link_is_back()
