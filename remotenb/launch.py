@@ -104,6 +104,7 @@ class Launcher:
                 far.source("make_container.sh") + far.source("start_container.sh"),
                 *(() if existing else engine.create(spec, serve, launch=launch)),
                 timeout=COPY_TIMEOUT_S if spec.copies_image else ENGINE_TIMEOUT_S,
+                pipe_next=self.relay,
                 NAME=spec.name,
                 STATE=spec.state_dir,
                 TOKEN=secrets.token_urlsafe(32),
@@ -154,6 +155,7 @@ class Launcher:
             *(ANY if own_network and not self.relay else LOOPBACK, far.source("serve.sh")),
             *(str(int(self.start_timeout)), self.root_dir, self._patience),
             timeout=self.start_timeout + 30,
+            pipe_next=self.relay,
             TOKEN=token,
         )
         facts = records(done.out.decode("utf-8", "replace"))
@@ -205,7 +207,7 @@ class Launcher:
             f'$ENGINE logs --tail {LOG_LINES} "$1" 2>&1 | tail -c 16384'
         )
         engine = shlex.join(spec.engine.argv)
-        done = self.link.script(source, spec.name, timeout=20, ENGINE=engine)
+        done = self.link.script(source, spec.name, timeout=20, pipe_next=True, ENGINE=engine)
         state, _, log = done.out.decode("utf-8", "replace").partition("\n")
         return state, tail(log, LOG_LINES)
 

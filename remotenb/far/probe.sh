@@ -153,7 +153,7 @@ containers() {
 }
 
 evidence() {
-    printf '%s\n%s' "C{{\"\t\"}}{{$ID}}{{\"\t\"}}{{.State.Pid}}{{\"\t\"}}{{index .Config.Labels \"remotenb.user\"}}{{\$id := $ID}}{{range .Mounts}}" \
+    printf '%s\n%s' "C{{\"\t\"}}{{$ID}}{{\"\t\"}}{{.State.Pid}}{{\"\t\"}}{{.State.Running}}{{\"\t\"}}{{index .Config.Labels \"remotenb.user\"}}{{\$id := $ID}}{{range .Mounts}}" \
         'M{{"\t"}}{{$id}}{{"\t"}}{{.Source}}{{end}}'
 }
 
@@ -196,7 +196,7 @@ owners() {
             }
         }
         $1 == "U" { uid[$2] = $3 }
-        $1 == "C" { ids[++count] = $2; label[$2] = $4 }
+        $1 == "C" { ids[++count] = $2; label[$2] = $5 }
         $1 == "M" {
             for (h in home) if (index($3 "/", h "/") == 1) {
                 if (home[h] == me) mine[$2] = $3
@@ -225,7 +225,7 @@ scans() {
     [ -n "$SCAN" ] || return 0
     wanted=
     [ -n "$WANTED" ] && wanted=$(bounded 5 $E inspect -f "{{$ID}}" "$WANTED" 2>/dev/null)
-    running=$(bounded 10 $E ps -q --no-trunc | tr '\n' ' ')
+    running=$(printf '%s\n' "$evidence" | awk -F'\t' '$1 == "C" && $4 == "true" {printf "%s ", $2}')
     printf '"scans":{'
     # shellcheck disable=SC2046  # ids, one a word
     at_once_each scan $(printf '%s\n' "$owners" | awk -F'\t' -v wanted="$wanted" -v running="$running" '
@@ -244,5 +244,6 @@ at_once_each() {
 scan() { run "$1" 8 $E exec -e INSIDE=container "$1" sh -c "$SCAN"; }
 
 printf '{'
-at_once about gpus toolkit cdi host_scan docker_engine podman_engine roots_podman_engine
+# what takes longest begins first
+at_once docker_engine podman_engine roots_podman_engine host_scan about gpus toolkit cdi
 printf '"version":1}\n'

@@ -30,13 +30,6 @@ class GulpingPacketizer(Packetizer):
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(_Gulping(sock))  # type: ignore[arg-type]
-        self._greeted = isinstance(sock, SshSocket) and sock.greeted
-
-    def write_all(self, out: bytes) -> None:
-        """As paramiko does, but an identification that was sent already, which comes first."""
-        if not self._greeted:
-            super().write_all(out)
-        self._greeted = False
 
 
 class _Gulping:
@@ -45,8 +38,14 @@ class _Gulping:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._rest = memoryview(b"")
-        self.send = sock.send
+        greeted = isinstance(sock, SshSocket) and sock.greeted
+        self.send = self._greeting if greeted else sock.send
         self.close = sock.close
+
+    def _greeting(self, data: bytes) -> int:
+        """The first that paramiko sends is the identification, which is sent already."""
+        self.send = self._sock.send
+        return len(data)
 
     def recv(self, size: int) -> bytes:
         """At most ``size`` bytes."""

@@ -8,7 +8,6 @@ engines, containers or Jupyter.
 from __future__ import annotations
 
 import re
-import threading
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +21,7 @@ from remotenb.ssh.dial import dial
 from remotenb.ssh.failures import reported
 from remotenb.ssh.hostkeys import HostKeyPolicy, KnownHosts
 from remotenb.ssh.login import Login
-from remotenb.ssh.process import feed_all, keep_err
+from remotenb.ssh.process import OUTPUT_LIMIT, talk
 from remotenb.ssh.remembered import Remembered, SessionHostKeys
 from remotenb.ssh.sessions import Sessions, exec_at_once
 from remotenb.ssh.transport import Transport
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
 
 SUDO: tuple[str, ...] = ("sudo", "-n")
 """How sudo is called where it needs no password."""
-
-OUTPUT_LIMIT = 8 << 20
-"""Bytes of a script's output that are kept; more than this is not ours."""
 
 
 class Link:
@@ -73,7 +69,7 @@ class Link:
     ) -> Completed:
         """Run ``source`` by sh over there, ``argv`` as its parameters, within ``timeout`` s.
 
-        With ``pipe_next`` a session for :meth:`pipe` is opened meanwhile. ``in_command`` sends
+        With ``pipe_next`` a session for what comes next is opened meanwhile. ``in_command`` sends
         it as the command itself, where everybody on that machine may read it: a round trip
         less, for sshd takes stdin only after the command. For what may run twice: without gzip
         over there it is sent again, the usual way.
@@ -88,21 +84,27 @@ class Link:
         out: bytes | None = None
         err = b""
         for command, stdin in ways:
-            out, err = self._said(command, stdin, time.monotonic() + timeout, pipe_next)
+            deadline = time.monotonic() + timeout
+            out, err = self._said(command, stdin, deadline, pipe_next=pipe_next)
             if out is None or script.output(out) or not self.alive:
                 break
         return self._completed(script, out, err, timeout)
 
     def _said(
-        self, command: str, stdin: bytes, deadline: float, pipe_next: bool
+        self, command: str, stdin: bytes, deadline: float, *, pipe_next: bool
     ) -> tuple[bytes | None, bytes]:
+        """What ``command`` prints; a session that is ready is as good for what goes by stdin."""
         with reported(self.host):
-            channel = self.sessions.open()
-            try:
+            channel = self.sessions.take_spare() if stdin else None
+            if channel is not None:
+                stdin = f"{command}\n".encode() + stdin
+            else:
+                channel = self.sessions.open()
                 exec_at_once(self.transport, channel, command)
-                if pipe_next:  # not before: sshd may allow one session, and this is the one
-                    self.sessions.open_spare()
-                return _talk(channel, stdin, deadline)
+            if pipe_next:  # not before: sshd may allow one session, and this is the one
+                self.sessions.open_spare()
+            try:
+                return talk(channel, stdin, deadline)
             finally:
                 channel.close()
 
@@ -199,27 +201,6 @@ class Completed:
         self.code = code
         self.out = out
         self.err = err
-
-
-def _talk(channel: Channel, stdin: bytes, deadline: float) -> tuple[bytes | None, bytes]:
-    """Send ``stdin`` to the far shell; all it prints, or None when the deadline passed."""
-    err = bytearray()
-    drain = threading.Thread(target=keep_err, args=(channel, err), daemon=True)
-    drain.start()
-    channel.settimeout(max(deadline - time.monotonic(), 0.1))
-    out = bytearray()
-    try:
-        feed_all(channel, [stdin])
-        while len(out) < OUTPUT_LIMIT:
-            channel.settimeout(max(deadline - time.monotonic(), 0.1))
-            data = channel.recv(1 << 16)
-            if not data:
-                break
-            out += data
-    except TimeoutError:
-        return None, bytes(err)
-    drain.join(1)
-    return bytes(out), bytes(err)
 
 
 def open_link(

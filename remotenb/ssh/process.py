@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from paramiko import SSHException
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 17
 ERR_LIMIT = LINE_LIMIT = 1 << 16
+OUTPUT_LIMIT = 8 << 20
+"""Bytes of a script's output that are kept; more than this is not ours."""
 STALL_S = 60.0
 """How long a command may take no byte from us, and tell us nothing at its end."""
 
@@ -132,3 +135,24 @@ def feed_all(
         raise
     except OSError:  # it has ended, or the link has
         return
+
+
+def talk(channel: Channel, stdin: bytes, deadline: float) -> tuple[bytes | None, bytes]:
+    """Send ``stdin`` to the far shell; all it prints, or None when the deadline passed."""
+    err = bytearray()
+    drain = threading.Thread(target=keep_err, args=(channel, err), daemon=True)
+    drain.start()
+    channel.settimeout(max(deadline - time.monotonic(), 0.1))
+    out = bytearray()
+    try:
+        feed_all(channel, [stdin])
+        while len(out) < OUTPUT_LIMIT:
+            channel.settimeout(max(deadline - time.monotonic(), 0.1))
+            data = channel.recv(BLOCK)
+            if not data:
+                break
+            out += data
+    except TimeoutError:
+        return None, bytes(err)
+    drain.join(1)
+    return bytes(out), bytes(err)

@@ -71,7 +71,7 @@ class Sessions:
 
     def for_one_line(self) -> Channel:
         """One whose shell waits for the line of :data:`shell.ONE_LINE`: the spare, or a new one."""
-        channel = self._take_spare()
+        channel = self.take_spare()
         if channel is None:
             channel = self.open()
             exec_at_once(self._transport, channel, shell.ONE_LINE)
@@ -86,13 +86,7 @@ class Sessions:
         fetch = threading.Thread(target=self._fetch, args=(spare,), name="spare", daemon=True)
         fetch.start()
 
-    def drop_spare(self) -> None:
-        """Close it, if there is one."""
-        channel = self._take_spare()
-        if channel is not None:
-            channel.close()
-
-    def _take_spare(self) -> Channel | None:
+    def take_spare(self) -> Channel | None:
         """The spare one, once its opening was answered; None where there is none that lives."""
         with self._lock:
             spare, self._spare = self._spare, None
@@ -101,6 +95,12 @@ class Sessions:
             channel.close()
             return None
         return channel
+
+    def drop_spare(self) -> None:
+        """Close it, if there is one."""
+        channel = self.take_spare()
+        if channel is not None:
+            channel.close()
 
     def _fetch(self, spare: Future[Channel | None]) -> None:
         channel: Channel | None = None
