@@ -70,15 +70,19 @@ class _Commands:
         )
         assert child.stdin and child.stdout and child.stderr  # noqa: S101, PT018  they are pipes
         feeding = asyncio.ensure_future(_feed(process.stdin, child.stdin))
+        printing = [
+            asyncio.ensure_future(_pump(child.stdout, process.stdout)),
+            asyncio.ensure_future(_pump(child.stderr, process.stderr)),
+        ]
         try:
-            await asyncio.gather(
-                _pump(child.stdout, process.stdout), _pump(child.stderr, process.stderr)
-            )
+            await asyncio.gather(*printing)
             process.exit(await child.wait())
         except OSError:
             process.close()  # the client has left
         finally:
-            feeding.cancel()
+            for task in (feeding, *printing):
+                task.cancel()
+            await asyncio.gather(*printing, return_exceptions=True)  # one reader at a time
             if child.returncode is None and sys.platform != "win32":
                 os.killpg(child.pid, signal.SIGKILL)
                 await child.communicate()

@@ -10,7 +10,9 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from paramiko import SSHException
+from paramiko import Channel, SSHException
+
+from remotenb.ssh.buffers import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,4 +131,7 @@ class Pipe:
 
     def _end(self) -> None:
         with suppress(*_GONE):
-            self._channel.close()
+            if isinstance(self._channel, Channel):
+                end(self._channel)
+            else:
+                self._channel.close()

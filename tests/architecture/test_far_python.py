@@ -159,6 +159,29 @@ def test_it_imports_the_standard_library_and_its_neighbours_only(tree: ast.Modul
         assert module not in NEWER_MODULES | {"__future__"}, f"imports {module}"
 
 
+class WithoutConstants(ast.NodeTransformer):
+    """Takes away statements that do nothing: docstrings, and what stands in their place."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_what_is_shipped_does_the_same_in_the_same_lines(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    lean = far.lean(text)
+    parsed = [WithoutConstants().visit(ast.parse(one)) for one in (text, lean)]
+    lines = [[getattr(node, "lineno", 0) for node in ast.walk(tree)] for tree in parsed]
+    assert ast.dump(parsed[0]) == ast.dump(parsed[1])
+    assert lines[0] == lines[1]
+    assert '"""' not in lean
+    assert " # " not in lean
+
+
+def test_what_attaches_to_a_relay_travels_in_one_round_trip() -> None:
+    assert len(far.shipment()) < 10 * 1448  # TCP's first segments
+
+
 @pytest.mark.parametrize("shipped", [far.MODULES, far.COPYING, far.INSTALLING])
 def test_what_a_shipped_module_imports_is_shipped_before_it(shipped: tuple[str, ...]) -> None:
     for at, name in enumerate(shipped):

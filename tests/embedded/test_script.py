@@ -113,6 +113,20 @@ def test_a_login_shell_that_lets_nobody_in_is_said_in_its_own_words(tmp_path: Pa
         assert raised.value.code == 4
 
 
+def test_a_script_in_the_command_itself_is_the_same(link: Link) -> None:
+    odd = "it's \n$HOME \\ !x"
+    done = link.script('printf %s "$1$A"; exit 3', odd, timeout=10, in_command=True, A="ü")
+    assert (done.code, done.out) == (3, (odd + "ü").encode())
+
+
+def test_where_nothing_unpacks_it_the_script_goes_by_stdin(tmp_path: Path) -> None:
+    box = shell_that(tmp_path, 'exec /bin/sh "$@"')
+    (tmp_path / "programs" / "gzip").symlink_to("/bin/false")
+    with played(box) as host, open_link(host) as link:
+        assert link.script("echo out", timeout=10, in_command=True).out == b"out\n"
+        assert len(link.transport.channels_seen) == 2
+
+
 def test_after_its_end_the_link_says_so(box: Box) -> None:
     link = open_link(box.host)
     assert link.alive
@@ -154,6 +168,15 @@ def test_a_session_opened_ahead_serves_the_next_command_and_no_second_one(link: 
     for channel, words in ((first, b"one"), (second, b"two")):
         channel.shutdown_write()
         assert said(channel) == words
+
+
+def test_a_session_opened_ahead_serves_the_next_script(link: Link) -> None:
+    link.script("true", timeout=10, pipe_next=True)
+    spared()
+    opened = len(link.transport.channels_seen)
+    done = link.script('echo "$1"; exit 3', "in it", timeout=10)
+    assert (done.code, done.out) == (3, b"in it\n")
+    assert len(link.transport.channels_seen) == opened
 
 
 def test_a_session_opened_ahead_that_died_is_replaced(link: Link) -> None:

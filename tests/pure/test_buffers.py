@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paramiko import Channel
 
-from remotenb.ssh.buffers import GulpingPacketizer, receive_faster, send_all
+from remotenb.ssh.buffers import GulpingPacketizer, end, receive_faster, send_all
+from remotenb.ssh.dial import IDENTIFICATION, SshSocket
 
 if TYPE_CHECKING:
     from remotenb.ssh.buffers import Bytes
@@ -79,3 +80,33 @@ def test_all_is_sent_though_a_channel_takes_a_part_at_a_time(data: bytes) -> Non
     channel = Narrow()
     send_all(channel, data)
     assert channel.taken == data
+
+
+def test_what_arrives_while_a_channel_is_closed_fails_nobody() -> None:
+    channel = Channel(1)
+    receive_faster(channel)
+    channel.fileno()
+    pipe = channel._pipe  # type: ignore[attr-defined]
+    close = pipe.close
+
+    def closing() -> None:
+        close()
+        pipe._closed = False  # paramiko notes it only after it has closed both ends
+        channel.in_buffer.feed(b"late")
+        channel.in_stderr_buffer.feed(b"late")
+        pipe._closed = True
+
+    pipe.close = closing
+    end(channel)
+    assert pipe._closed
+
+
+def test_an_identification_that_was_sent_already_is_not_sent_again() -> None:
+    pair = socket.socketpair()
+    with SshSocket(fileno=pair[0].detach()) as ours, pair[1] as theirs:
+        ours.greet()
+        packetizer = GulpingPacketizer(ours)
+        packetizer.write_all(f"{IDENTIFICATION}\r\n".encode())
+        packetizer.write_all(b"more")
+        ours.shutdown(socket.SHUT_WR)
+        assert theirs.makefile("rb").read() == f"{IDENTIFICATION}\r\nmore".encode()
