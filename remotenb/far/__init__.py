@@ -66,7 +66,7 @@ def source(name: str) -> str:
 def lean(text: str) -> str:
     """A module of ours without what is for its readers; lines keep their numbers.
 
-    A third less travels: what exceeds TCP's first ten segments (14 KB) comes a round trip later.
+    A third less travels with each link; of TCP's first 14 KB the answer need not be waited for.
     """
     text = re.sub(r'^( *)""".*?"""$', _nothing, text, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"^ *#.*$|  # .*$", "", text, flags=re.MULTILINE)
