@@ -103,7 +103,7 @@ class _Says:
 
     def files(self, keyword: str) -> tuple[Path, ...]:
         """The files after a keyword, whose value may be several lines or several words."""
-        words = [word for value in self._options.get(keyword, []) for word in _split_files(value)]
+        words = [word for value in self._options.get(keyword, []) for word in split_files(value)]
         kept = [w for w in words if w.lower() != "none" and w not in {"/dev/null", os.devnull}]
         return tuple(self._path(word, keyword) for word in kept)
 
@@ -162,11 +162,23 @@ def _seconds(text: str) -> float | None:
     return float(sum(int(number) * units[unit] for number, unit in parts)) or None
 
 
-def _split_files(value: str) -> list[str]:
-    """``ssh -G`` prints lists without quotes: keep a path with a space when it is one file."""
+_BEGINS_A_FILE = re.compile(r"[/~%$\\]|[a-z]:[/\\]|__|none$", re.IGNORECASE)
+"""The last but one is Windows' ``__PROGRAMDATA__``."""
+
+
+def split_files(value: str) -> list[str]:
+    """``ssh -G`` prints lists without quotes: what begins no path is more of the one before it."""
     if '"' in value:
         return [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', value)]
-    return [value] if " " in value and Path(value).expanduser().exists() else value.split()
+    if " " in value and Path(value).expanduser().exists():
+        return [value]
+    files: list[str] = []
+    for word in value.split(" "):
+        if files and _BEGINS_A_FILE.match(files[-1]) and not _BEGINS_A_FILE.match(word):
+            files[-1] += f" {word}"
+        else:
+            files.append(word)
+    return [file.strip() for file in files if file.strip()]
 
 
 def own_known_hosts() -> Path:

@@ -14,6 +14,7 @@ from platformdirs import user_state_path
 
 from remotenb.errors import KeyUnusable, SshConfigError, UsageError
 from remotenb.ssh.config import parse_destination, resolve
+from remotenb.ssh.options import split_files
 from remotenb.ssh.reader import aliases
 
 if TYPE_CHECKING:
@@ -130,6 +131,24 @@ def test_a_key_files_name_may_have_spaces(home: Path, resolved: Callable[..., Ho
     file = home / "my key"
     file.touch()
     assert resolved(f'Host box\n IdentityFile "{file}"\n').identity_files == (file,)
+
+
+def test_files_that_are_not_there_yet_may_lie_in_a_home_with_a_space(
+    home: Path, resolved: Callable[..., Host]
+) -> None:
+    place = home / "ann lee"
+    known = f'"{place}/known_hosts" "{place}/known_hosts2"'
+    host = resolved(f'Host box\n UserKnownHostsFile {known}\n IdentityFile "{place}/my key"\n')
+    assert host.user_known_hosts == (place / "known_hosts", place / "known_hosts2")
+    assert host.identity_files == (place / "my key",)
+
+
+def test_the_first_words_of_windows_paths_begin_a_file_too() -> None:
+    home = r"C:\\Users\\Ann Lee"
+    printed = rf"{home}/.ssh/known_hosts {home}/.ssh/known_hosts2"
+    assert split_files(printed) == [f"{home}/.ssh/known_hosts", f"{home}/.ssh/known_hosts2"]
+    printed = r"__PROGRAMDATA__\\ssh/ssh_known_hosts __PROGRAMDATA__\\ssh/ssh_known_hosts2"
+    assert split_files(printed) == printed.split()
 
 
 @pytest.mark.parametrize("token", ["%h", "%r"])
