@@ -82,7 +82,7 @@ def ask(registry: str, user: str | None, person: Person) -> RegistryLogin:
     """The login that a person types; raises :class:`UsageError` for none."""
     from remotenb.registry.logins import DEFAULT_USERS  # noqa: PLC0415
 
-    who = user or DEFAULT_USERS.get(registry) or person.line(f"User at {registry}: ")
+    who = user or DEFAULT_USERS.get(registry) or person.line(f"User at {registry}")
     key = person.secret(f"Key or password of {who} at {registry}: ")
     return _made(registry, who, key)
 

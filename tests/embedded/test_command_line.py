@@ -8,7 +8,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from remotenb.cli import COMMANDS, cli, tables
+from remotenb.cli import COMMANDS, cli, login, tables
+from tests.people import Person
 
 SECRETS = ("secrets list", "secrets keep", "secrets forget")
 
@@ -41,6 +42,14 @@ def test_a_command_that_lacks_its_verb_shows_the_verbs_and_no_error(argv: tuple[
 
     assert (shown.returncode, shown.stdout) == (2, "")
     assert shown.stderr == said(*argv, "--help").stdout
+
+
+def test_the_question_for_a_registrys_key_ends_where_the_answer_begins() -> None:
+    person = Person(["key"])
+
+    login.ask("nvcr.io", None, person)  # type: ignore[arg-type]
+
+    assert person.asked == ["Key or password of $oauthtoken at nvcr.io: "]
 
 
 @pytest.mark.parametrize("verb", ["exec", "run"])
