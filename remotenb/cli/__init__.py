@@ -87,13 +87,19 @@ COMPLETING = "_REMOTENB_COMPLETE"
 """Set by a shell that asks how a line could go on; click's own name for it."""
 
 
-def _complete_host(command: click.Command) -> None:
-    """Every HOST is completed alike."""
+HOSTS = {"HOST", "[HOST]", "OTHER"}
+FILES = {"FILE", "[FILE]", "SRC", "DST"}
+
+
+def _complete_alike(command: click.Command) -> None:
+    """Every HOST, and every file, which is left to the shell."""
     from remotenb.cli.completion import HostName  # noqa: PLC0415  only for a shell that asks
 
     for parameter in command.params:
-        if parameter.name == "host":
+        if parameter.metavar in HOSTS:
             parameter.type = HostName()
+        elif parameter.metavar in FILES:
+            parameter.type = click.Path()
 
 
 class LazyGroup(click.Group):
@@ -112,7 +118,7 @@ class LazyGroup(click.Group):
         command = getattr(module, cmd_name, None) or module.command
         assert isinstance(command, click.Command)  # noqa: S101  our own modules
         if COMPLETING in os.environ:
-            _complete_host(command)
+            _complete_alike(command)
         return command
 
     def resolve_command(

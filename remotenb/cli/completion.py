@@ -32,6 +32,7 @@ Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
     try {
         %(prog_name)s | ForEach-Object {
             $kind, $value, $help = $_ -split "`t", 3
+            if ($kind -ne "plain") { return }  # files it completes by itself
             $shown = if ($help) { $help } else { $value }
             [System.Management.Automation.CompletionResult]::new(
                 $value, $value, "ParameterValue", $shown)

@@ -60,6 +60,23 @@ def test_commands_options_and_hosts_are_completed(home: Path) -> None:
     assert bash(home, "remotenb logs far") == ["far-box"]
 
 
+@pytest.mark.parametrize(
+    "line", ["cp box d", "cp box data :", "load box d", "save box image -o d", "connect --config d"]
+)
+def test_files_of_the_laptop_are_left_to_the_shell(home: Path, line: str) -> None:
+    answer = asked(
+        home,
+        _REMOTENB_COMPLETE="bash_complete",
+        COMP_WORDS=f"remotenb {line}",
+        COMP_CWORD=str(line.count(" ") + 1),
+    )
+    assert answer == [f"file,{line.rpartition(' ')[2]}"]
+
+
+def test_the_other_machine_of_a_push_is_a_host_too(home: Path) -> None:
+    assert bash(home, "remotenb push gpu-box image --from h") == ["hospital"]
+
+
 def test_a_config_that_is_wrong_leaves_the_other_names(home: Path) -> None:
     (home / ".config" / "remotenb" / "config.toml").write_text("[hosts")
     assert bash(home, "remotenb connect g") == ["gpu-old", "gpu-older"]
