@@ -120,7 +120,7 @@ def _show_ready(
         opened = browser.open_page(str(sessions.first(file, "open")["url"]))
     if not opened:
         shown.say("Open this in your browser:")
-        print(ready["url"])  # noqa: T201  data, for stdout
+        print(ready["url"], flush=True)  # noqa: T201  data, for stdout
     shown.say(PARTING if detach else "Ctrl-C ends the showing; the session goes on.")
 
 

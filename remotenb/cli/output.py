@@ -121,12 +121,11 @@ class Terminal:
                 self._say(f"[green]✓[/] back after {event.after:.1f} s{kept}{lost}")
             case ServerRestarted():
                 self._say("[yellow]![/] Jupyter was started anew; its kernels are gone")
-            case ServerGone() | Waiting():
-                what = event.reason if isinstance(event, ServerGone) else event.what
-                self._say(f"[yellow]![/] {_escaped(what)}")
+            case Waiting():
+                self._say(f"[yellow]![/] {_escaped(event.what)}")
                 self._say(f"  [dim]{_escaped(event.hint)}[/]")
-            case Closed():
-                pass
+            case ServerGone() | Closed():
+                pass  # the error says it; who closed it knows
 
     def _ready(self, ready: Ready) -> None:
         container = ready.server.container

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import subprocess
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -124,8 +125,21 @@ def test_a_server_that_comes_back_is_found_again_at_the_same_address(
 def test_a_container_that_is_removed_is_told_as_gone_to_all_who_watch(
     ours: Remotenb, laptop: Laptop, box: Box
 ) -> None:
-    with laptop.connected("gpu-box") as joined:
+    argv = laptop.argv("connect", "gpu-box", "--no-browser")
+    with (
+        laptop.connected("gpu-box") as joined,
+        subprocess.Popen(
+            argv,
+            env=laptop.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as shown,
+    ):
         assert joined.ready["joined"] is True
+        assert shown.stdout is not None
+        assert "token=" in shown.stdout.readline()
         box.docker("rm", "-f", ours.container)
         for one in (ours.connected, joined):
             gone = one.wait_for("server_gone", 20)
@@ -134,6 +148,7 @@ def test_a_container_that_is_removed_is_told_as_gone_to_all_who_watch(
             error = one.wait_for("error", 10)
             assert (error["error"], error["code"]) == ("ServerGone", 6)
             assert one.process.wait(10) == 6
+        assert shown.communicate(timeout=10)[1].count("is not there any more") == 1
 
 
 def test_a_download_through_a_cut_is_whole(ours: Remotenb, lab: Lab, box: Box) -> None:
