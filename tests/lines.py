@@ -141,5 +141,6 @@ class KernelLines:
             return
         if kind == "stream":
             *lines, self._unread = (self._unread + content["text"]).split("\n")
-            self.numbers += [int(line.split()[0]) for line in lines]
+            for line in lines:  # one without a number: the end of the last one came twice
+                self.numbers.append(int(line.split()[0]) if line.strip() else self.numbers[-1])
         self.finished |= kind == "status" and content["execution_state"] == "idle"

@@ -41,6 +41,8 @@ The marks for remotenb are: noticed within 4 s; back within 1 s, in rows with â€
 lost, and none twice, wherever the server lived. What misses its mark is **bold**. While a machine
 boots and lets in nobody but root (`nologin`), each attempt is a failed login to sshd, which bars an
 address after a few of them in a row: so one is made each 5 s, and *back* is up to that long there.
+A remotenb that is killed leaves open what its page had got last: a line that was under way comes
+twice, in about one of four kills; none is lost to a page that stays open.
 
 The others reach a Jupyter that was started by hand and published on the box's loopback: `autossh
 -M 0` with `ServerAliveInterval` x `ServerAliveCountMax` as named; a loop of the shell around `ssh
