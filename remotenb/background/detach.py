@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from remotenb.background import state
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LOOK_EVERY_S = 0.05
+ENDS_WITHIN_S = 30.0
 
 PARTING = "It goes on in the background: remotenb status, open, disconnect."
 
@@ -46,6 +48,8 @@ def start(argv: Sequence[str]) -> int:
         return _after(process)
     except BaseException:
         process.terminate()
+        with suppress(subprocess.TimeoutExpired):  # it takes away what it began
+            process.wait(ENDS_WITHIN_S)
         raise
 
 
