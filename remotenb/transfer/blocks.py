@@ -6,12 +6,14 @@ import zlib
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 FAST = 1
 """zlib's level: the others cost more time than they save on any link that is worth the name."""
 FIRST_RANGE, RANGE = 16 << 20, 64 << 20
 """Bytes of a part: the first ones are smaller, to measure, and yet outweigh a command's start."""
+HEAD_START = 4 << 20
+"""Bytes that are under way before the other end has begun: what they took tells nothing."""
 WORTH_PACKING = 70e6
 """Bytes a second; on a faster link gzip costs more time than it saves."""
 GZIP = 31
@@ -49,9 +51,16 @@ class Pace:
         mode = packable and self.packs
         return RANGE if mode in self._rates else FIRST_RANGE
 
-    def took(self, size: int, seconds: float, *, packed: bool) -> None:
-        """A part of ``size`` bytes took so long."""
-        self._rates[packed] = size / max(seconds, 1e-3)
+    def took(self, blocks: Iterable[tuple[float, int]], *, packed: bool) -> None:
+        """Blocks of a part were taken at these times (s) and had so many bytes."""
+        ahead, counted = 0, list[tuple[float, int]]()
+        for when, size in blocks:
+            if ahead >= HEAD_START:
+                counted.append((when, size))
+            ahead += size
+        if len(counted) > 1:
+            count = sum(size for _, size in counted[:-1])
+            self._rates[packed] = count / max(counted[-1][0] - counted[0][0], 1e-3)
 
 
 class Ranges:

@@ -199,15 +199,16 @@ class Push:
         pack: bool,
     ) -> None:
         """Send a range; the first ones tell whether packing them pays."""
+        went: list[tuple[float, int]] = []
 
         def seen(block: bytes) -> None:
+            went.append((time.monotonic(), len(block)))
             digest.update(block)
             self._shown.moved(len(block))
 
-        start, taken = time.monotonic(), blocks.take(size, seen)
-        packs = pack and self._pace.packs
+        taken, packs = blocks.take(size, seen), pack and self._pace.packs
         store.put(file, packed(taken) if packs else taken, packed=packs, sent=self._went)
-        self._pace.took(size, time.monotonic() - start, packed=packs)
+        self._pace.took(went, packed=packs)
 
     def _went(self, count: int) -> None:
         self.sent.bytes += count

@@ -211,6 +211,21 @@ def test_a_part_behind_a_hole_does_not_count() -> None:
     assert arrived(files, LAYERS[0]).following == 2
 
 
+def blocks_at(rate: float, count: int = 16, start: float = 0.0) -> list[tuple[float, int]]:
+    """Of 1 MB, so many bytes a second, once the other end has begun."""
+    return [(start * (number > 2) + number * 1e6 / rate, 10**6) for number in range(count)]
+
+
+def test_a_rate_is_measured_without_the_start_of_the_other_end_and_not_of_what_is_small() -> None:
+    pace = Pace()
+    pace.took(blocks_at(100e6, start=0.5), packed=False)
+    assert not pace.packs
+    pace.took(blocks_at(1e6, count=4), packed=False)
+    assert not pace.packs
+    pace.took(blocks_at(1e6), packed=False)
+    assert pace.packs
+
+
 @pytest.mark.parametrize(
     ("plain", "with_gzip", "packs"), [(100e6, 0, False), (10e6, 25e6, True), (40e6, 30e6, False)]
 )
@@ -219,11 +234,11 @@ def test_packing_is_tried_on_a_slow_link_alone_and_kept_if_it_is_faster(
 ) -> None:
     pace = Pace()
     first = pace.range(packable=True)
-    pace.took(10_000_000, 10e6 / plain, packed=False)
+    pace.took(blocks_at(plain), packed=False)
     if with_gzip:
         assert pace.packs
         assert pace.range(packable=True) == first < pace.range(packable=False)
-        pace.took(10_000_000, 10e6 / with_gzip, packed=True)
+        pace.took(blocks_at(with_gzip), packed=True)
     assert pace.packs is packs
     assert pace.range(packable=True) > first
 
