@@ -138,6 +138,14 @@ def test_after_its_end_the_link_says_so(box: Box) -> None:
     assert raised.value.passing
 
 
+def test_a_command_that_is_left_while_it_prints_costs_the_connection_nothing(link: Link) -> None:
+    for _ in range(3):
+        channel = link.pipe(["sh", "-c", "yes"], b"")
+        assert channel.recv(1)
+        channel.close()
+    assert link.script("echo out", timeout=10).out == b"out\n"
+
+
 def spared() -> None:
     """Wait until the answer to the spare session's opening is there."""
     until(lambda: not any(one.name == "spare" for one in threading.enumerate()), "the spare")
