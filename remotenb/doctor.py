@@ -17,6 +17,7 @@ from remotenb.engines import container_engine
 from remotenb.errors import FarSideError, LinkError, RemotenbError
 from remotenb.jupyter import started
 from remotenb.laptop import browser
+from remotenb.required import named_in_full
 from remotenb.session.tunnels import Tunnel
 from remotenb.spec import same_image
 from remotenb.text import one_line
@@ -85,7 +86,7 @@ class CheckUp:
         yield way.forwarding(_forward(link), relay=self.connect.wish.settings.relay)
 
     def _of_box(self, link: Link, probe: Probe) -> Iterator[Finding]:
-        settings, name = self.connect.wish.settings, link.host.name
+        settings, name = named_in_full(probe, self.connect.wish).settings, link.host.name
         into = _to_look_into(probe, settings.container)
         image = next((one for one in probe.images if same_image(one, settings.image)), None)
         facts = self._facts(link, probe, into, image)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from remotenb import far
 from remotenb.errors import FarSideError, KeyUnusable
+from remotenb.images.reference import among
 from remotenb.probe import probe
 from remotenb.setup import commands
 from remotenb.setup.key import SCRIPT_TIMEOUT_S, Login
@@ -138,8 +139,9 @@ class Walk:
         there = {one.ref for one in seen.images}
         if "image" in self.skip:
             return Outcome("image", "skipped", SKIPPED)
-        if self.image in there:
-            return Outcome("image", "there", self.image or "")
+        if self.image and (name := among(self.image, there)) in there:
+            self.image = name
+            return Outcome("image", "there", name)
         if self.image or not there:
             name, wanted = self.login.host.name, self.image or "pytorch:25.10"
             cure = f"remotenb pull {name} {wanted}; without internet, remotenb push {name} {wanted}"

@@ -37,7 +37,8 @@ def states(findings: dict[str, dict[str, str]], *links: str) -> set[str]:
 def test_a_box_that_is_well_is_told_so_link_by_link(laptop: Laptop, box: Box) -> None:
     box.set_gpus(GPUS)
     with laptop.connected("gpu-box", "--image", LAB4, "--gpus", "all"):
-        found = checked(laptop, "gpu-box")
+        found = checked(laptop, "gpu-box", image="pytorch:25.10")
+    assert found["image"]["said"] == LAB4
     assert states(found) - {"ok"} <= {"warning"}, found
     assert [link for link, row in found.items() if row["state"] == "warning"] == ["browser"]
     assert found["GPUs"]["said"] == "2 x NVIDIA A100-SXM4-80GB, 1 idle"

@@ -113,9 +113,12 @@ def test_a_password_and_a_host_name_lead_to_an_open_notebook(newcomer: Laptop, b
     assert mode == ["600", "alice"]
     with newcomer.connected("my-box", "--image", LAB4) as session:
         assert session.ready["image"] == LAB4
-    again = newcomer.run(*setup, "--json", "-F", str(newcomer.ssh_config))
+    again = newcomer.run(
+        *setup, "--image", "pytorch:25.10", "--json", "-F", str(newcomer.ssh_config)
+    )
     steps = {one["step"]: one["state"] for one in again.events[:-1]}
-    assert steps.pop("image") == "skipped"
+    assert steps.pop("config") == "done"  # it has that image now, by its whole name
+    assert f'image = "{LAB4}"' in (newcomer.home / ".config/remotenb/config.toml").read_text()
     assert set(steps.values()) == {"there"}, again
 
 
