@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$")]
+NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"
+Name = Annotated[str, msgspec.Meta(pattern=NAME)]
 
 ENVIRONMENT = "REMOTENB_"
 """``REMOTENB_IMAGE`` sets ``image``; only settings that are one word have such a variable."""
@@ -182,12 +183,14 @@ def _convert(key: str, value: object, source: str, where: str, *, strict: bool =
         said = str(error).replace(" - at `$", f" - at `{key}").removesuffix(f" - at `{key}`")
         for kind, words in _IN_WORDS.items():
             said = said.replace(f"`{kind}`", words)
+        said = said.replace(f"text matching regex '{NAME}'", NAME_IN_WORDS)
         raise ConfigError(
             f"{place}: {key}: {said[:1].lower()}{said[1:]}",
             hint=f"docs/reference/config.md tells what {key} may be",
         ) from None
 
 
+NAME_IN_WORDS = "two or more letters, digits, or any of _.-"
 _IN_WORDS = {
     "int": "a whole number",
     "float": "a number",

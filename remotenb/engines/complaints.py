@@ -68,7 +68,7 @@ _KNOWN: tuple[tuple[str, type[FarSideError], str], ...] = (
     (
         r"container name .* is already in use|that name is already in use",
         errors.NameTaken,
-        "choose another with container_name in the config",
+        "choose another: run --name, or container_name in the config",
     ),
     (
         r"no such image|unable to find image|pull access denied|manifest unknown|image not known",

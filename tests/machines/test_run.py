@@ -88,7 +88,8 @@ def test_one_that_is_left_to_itself_is_a_container_of_yours_and_no_notebook(
     assert inspected(box, "train", "{{.Config.User}}") == "1000:1000"
     ports = "{{json .HostConfig.PortBindings}}"
     assert inspected(box, "train", ports) == '{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8080"}]}'
-    assert refused(laptop, "run", "gpu-box", *options, TINY)["error"] == "NameTaken"
+    error = refused(laptop, "run", "gpu-box", *options, TINY)
+    assert (error["error"], "--name" in error["hint"]) == ("NameTaken", True)
     refusal = laptop.refused("gpu-box", "--image", TINY)
     assert refusal["error"] == "JupyterMissing"  # in a container of its own, not in this one
     assert inspected(box, "train", "{{.State.Running}}") == "true"

@@ -127,6 +127,7 @@ def test_a_wrong_variable_is_named() -> None:
         ('browser = "yes"', "expected true or false, got text"),
         ('volumes = "a:/b"', "expected a list, got text"),
         ("env = 1", "expected a table, got a whole number"),
+        ('container_name = "a b"', "expected two or more letters, digits, or any of _.-"),
     ],
 )
 def test_a_wrong_value_is_told_in_words(line: str, words: str) -> None:
