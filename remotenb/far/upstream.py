@@ -35,6 +35,8 @@ HEAD_BYTES = 64 << 10
 UNANSWERED_S = 45.0
 """After which a server that pings is left, if it cannot be answered: at 90 s it would leave,
 and drop what it writes while it does; one that is left in time keeps its output itself."""
+UNREAD_S = 15.0
+"""How often a server whose pings stand behind what is not read is told that somebody is here."""
 
 
 def dial(target: Tuple[str, int]) -> socket.socket:
@@ -186,6 +188,8 @@ class Upstream:
 
     def hold(self, now: float) -> bool:
         """The laptop is away: answer the server's ping. False when it must be left."""
+        if self.stopped and self._ping is None and now - self._pinged > UNREAD_S:
+            self._ping, self._pinged = b"", now
         if self._ping is None or not self._websocket:
             return True
         if not self._frames_up.between or self._to_server:

@@ -236,7 +236,7 @@ class Keeper:
             self._connect.report.warning(
                 "relay_full",
                 "the relay could keep no more, and made the notebook wait with its output",
-                "nothing is lost; a cell that prints less, or to a file, would have gone on",
+                "what was read is not lost; a cell that prints less, or to a file, would go on",
             )
         self.watch.look()
         return Opened()

@@ -241,10 +241,10 @@ def test_a_relay_that_may_keep_no_more_stops_reading_says_so_and_loses_nothing(
     chance = random.Random(2)
     written = b"".join(MESSAGE[:10] + chance.randbytes(1 << 16) for _ in range(512))
     total = len(written)
-    waits, sent = threading.Event(), 0
+    waits, sent, heard = threading.Event(), 0, b""
 
     def serve(sock: socket.socket) -> None:
-        nonlocal sent
+        nonlocal sent, heard
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
         sock.recv(1 << 16)
         sock.sendall(SWITCH)
@@ -253,6 +253,8 @@ def test_a_relay_that_may_keep_no_more_stops_reading_says_so_and_loses_nothing(
                 sent += sock.send(written[sent : sent + (1 << 16)])
             else:
                 waits.set()
+            if select.select([sock], [], [], 0)[0]:
+                heard += sock.recv(100)
 
     endpoint, laptop = scene.serve(serve), scene.laptop()
     scene.beside.link(laptop, bounds=bounds)
@@ -262,6 +264,7 @@ def test_a_relay_that_may_keep_no_more_stops_reading_says_so_and_loses_nothing(
     laptop.detach("cut")
     assert waits.wait(60)
     assert 7 << 20 < sent < total - (8 << 20)
+    until(lambda: heard == pong(b""), "a sign of life to a server that is not read", seconds=30)
     attached = scene.beside.link(laptop)
     assert attached.stopped
     assert 7 << 20 < attached.held <= 9 << 20
