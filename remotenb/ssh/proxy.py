@@ -37,6 +37,8 @@ _UNSAFE = re.compile(r"""[\s'"`$\\;&<>|(){}]|^-""")
 class Piped(socket.socket):
     """Our end of what a command carries, and how the command fares."""
 
+    over = False
+    """The command says nothing more."""
     cut = False
     """It was ended by us."""
 
@@ -51,8 +53,8 @@ class Piped(socket.socket):
         """Why no SSH came through it: how it ended, or that it says nothing."""
         hint = f"does it work by itself? ssh {host.name}"
         self._listener.join(2 * END_TIMEOUT_S)
-        code = self._process.poll()
-        if self.cut or code is None:
+        code = None if self.cut else _ended(self._process)
+        if code is None:
             words = f"said nothing in {host.connect_timeout:g} s"
             return HostUnreachable(f"the ProxyCommand of {host.name} {words}", hint=hint)
         last = self._said or "it said no more"
@@ -90,7 +92,7 @@ def connect(host: Host) -> Piped:
     near, theirs = socket.socketpair()
     ours = Piped(fileno=near.detach())
     ours.watch(process)
-    threading.Thread(target=_down, args=(process, theirs), daemon=True).start()
+    threading.Thread(target=_down, args=(process, theirs, ours), daemon=True).start()
     threading.Thread(target=_up, args=(process, theirs, ours), daemon=True).start()
     return ours
 
@@ -135,11 +137,12 @@ def _flags() -> int:
     return 0
 
 
-def _down(process: subprocess.Popen[bytes], sock: socket.socket) -> None:
+def _down(process: subprocess.Popen[bytes], sock: socket.socket, ours: Piped) -> None:
     assert process.stdout is not None  # noqa: S101  it is a pipe
     with suppress(OSError), process.stdout as out:
         while data := os.read(out.fileno(), BLOCK):
             sock.sendall(data)
+    ours.over = True
     with suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
 
@@ -151,11 +154,18 @@ def _up(process: subprocess.Popen[bytes], sock: socket.socket, ours: Piped) -> N
         while data := sock.recv(BLOCK):
             into.write(data)
             into.flush()
-    ours.cut = process.poll() is None
-    process.terminate()
-    try:
-        process.wait(END_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
+    ours.cut = ours.fileno() < 0 and not ours.over
+    if ours.cut:
+        process.terminate()
+    if _ended(process) is None:
         process.kill()
         process.wait()
     sock.close()
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    """Its exit code; None where it goes on."""
+    try:
+        return process.wait(END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return None

@@ -88,9 +88,14 @@ def test_a_jump_hosts_own_proxy_command_is_used(box: Box, tmp_path: Path) -> Non
 
 
 FAILS = """
-import sys, time
+import os, sys, time
 print(*sys.argv[2:], sep="\\n", file=sys.stderr, flush=True)
-time.sleep(60) if sys.argv[1] == "never" else sys.exit(int(sys.argv[1]))
+if sys.argv[1] == "never":
+    time.sleep(60)
+os.close(0)  # a program's pipes end before it does
+os.close(1)
+time.sleep(0.3)
+os._exit(int(sys.argv[1]))
 """
 
 
