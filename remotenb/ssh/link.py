@@ -88,6 +88,8 @@ class Link:
             out, err = self._said(command, stdin, deadline, pipe_next=pipe_next)
             if out is None or script.output(out) or not self.alive:
                 break
+            # its shell may end as that one did; sshd ends the link for what comes after a close
+            self.sessions.drop_spare()
         return self._completed(script, out, err, timeout)
 
     def _said(

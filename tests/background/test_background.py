@@ -271,8 +271,16 @@ def test_ctrl_c_before_ready_waits_for_the_end_of_the_background_process(
         stderr=subprocess.DEVNULL,
     )
     parent = psutil.Process(process.pid)
-    until(parent.children, "the background process")
-    (child,) = parent.children()
+
+    def begun() -> list[psutil.Process]:  # it has the lock of this host's sessions
+        locks = {
+            child: [file for file in child.open_files() if file.path.endswith(".lock")]
+            for child in parent.children()
+        }
+        return [child for child, held in locks.items() if held]
+
+    until(begun, "the background process")
+    (child,) = begun()
     child.suspend()
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):  # it may have things to take away over there
