@@ -120,7 +120,7 @@ def test_an_editor_whose_link_ends_leaves_the_laptops_terminal_as_it_was(
     laptop: Laptop, lab: Lab, tmux: Tmux, fault: str
 ) -> None:
     begin(lab.box, TINY)
-    tmux.enters("stty -g >before; echo before-$((1 + 1))")
+    tmux.enters("was=$(stty -g); echo before-$((1 + 1))")
     tmux.until_seen("before-2")
     tmux.enters(command(laptop, "shell", "gpu-box"))
     tmux.until_seen("/ #")
@@ -136,7 +136,7 @@ def test_an_editor_whose_link_ends_leaves_the_laptops_terminal_as_it_was(
     else:
         lab.block("reset")
     tmux.until_seen("the connection to gpu-box broke")
-    tmux.enters("stty -g | cmp - before && echo same-$((1 + 1))")
+    tmux.enters('[ "$(stty -g)" = "$was" ] && echo same-$((1 + 1))')
     tmux.until_seen("same-2")
     assert tmux.about("alternate_on") == "0"
     assert tmux.about("cursor_flag") == "1"
