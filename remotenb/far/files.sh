@@ -1,8 +1,9 @@
 # Runs a Python of ours, as the far end of a copy, with this channel as its stdin and stdout.
 # In: MARKER, CODE (it reads the rest of itself from stdin) and WISH, what it is told; INSIDE, what
-# stands before a command to run it in the container, or nothing for here. For a path in a folder that the container mounts: UNDER,
-# that folder of this machine, PLACE, the path in it, and HERE, the same wish for here. HANDING is handing.py, and SHARED
-# the folders of this machine that the container sees, as that wants them.
+# stands before a command to run it in the container, or nothing for here. For a path in a folder
+# that the container mounts: UNDER, that folder of this machine, PLACE, the path in it, and HERE, the
+# same wish for here. HANDING is handing.py, and SHARED the folders of this machine that the
+# container sees, as that wants them.
 
 printf '\n%s\n' "$MARKER"
 
